@@ -1,0 +1,258 @@
+//! The bytes of messages and journal entries. Little endian; a node or an instance is one byte (a committee has at most
+//! 128 nodes). Lengths are checked before anything is allocated, and what is left over is an error.
+//!
+//! ```text
+//! Message                        JournalEntry
+//!   1  proposer:1  payload:*       1  Message          Sent
+//!   2  Vote*                       2  proposer:1  payload:*   Held
+//!   3  proposer:1  root:32
+//!
+//! Vote
+//!   0x01  proposer:1  root:32                                       Echo
+//!   0x02  proposer:1  root:32                                       Ready
+//!   0x03  instance:1  round:4  proof_len:1  proof:proof_len         Coin
+//!   0x04  instance:1  round:4  owner:1  proof_len:1  proof          CoinMin
+//!   0x10 | value      instance:1                                    Decided,  value 0 or 1
+//!   0x2v | step << 2  instance:1  round:4                           Agree,    0x20 + 4·step (0..=4) + value (0, 1, 2 = ⊥)
+//! ```
+//!
+//! A payload and the votes run to the end of the message: the frame around it has the length.
+
+use std::sync::Arc;
+
+use crate::message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Root, Step, Value, Vote};
+
+const PAYLOAD: u8 = 1;
+const VOTES: u8 = 2;
+const PULL: u8 = 3;
+
+const SENT: u8 = 1;
+const HELD: u8 = 2;
+
+const ECHO: u8 = 0x01;
+const READY: u8 = 0x02;
+const COIN: u8 = 0x03;
+const COIN_MIN: u8 = 0x04;
+const DECIDED: u8 = 0x10;
+const AGREE: u8 = 0x20;
+
+/// An agreement's vote, the most frequent kind, in bytes.
+const AGREE_BYTES: usize = 6;
+
+/// Why bytes are not a message. Always the sender's fault (or, in a journal, a damaged record).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end inside a field.
+    #[error("the message ends inside a field")]
+    Truncated,
+    /// Bytes are left after the last field.
+    #[error("{0} bytes follow the message")]
+    Trailing(usize),
+    /// No message, entry or vote has this number.
+    #[error("{0:#04x} is not the number of a message, entry or vote")]
+    UnknownKind(u8),
+    /// A node or instance that the committee does not have.
+    #[error("node {0} is not in the committee")]
+    NoSuchNode(u8),
+    /// A coin proof above the limit.
+    #[error("a coin proof of {0} bytes is above {COIN_PROOF_MAX_BYTES}")]
+    ProofTooLong(usize),
+}
+
+impl Message {
+    /// Appends the message's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Payload { proposer, payload } => {
+                out.extend([PAYLOAD, *proposer as u8]);
+                out.extend_from_slice(payload);
+            }
+            Self::Votes(votes) => {
+                out.push(VOTES);
+                out.reserve(votes.len() * AGREE_BYTES);
+                for vote in votes {
+                    encode_vote(vote, out);
+                }
+            }
+            Self::Pull { proposer, root } => {
+                out.extend([PULL, *proposer as u8]);
+                out.extend_from_slice(root);
+            }
+        }
+    }
+
+    /// Reads a whole message of a committee of `n`.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one message; the sender is at fault.
+    pub fn decode(bytes: &[u8], n: usize) -> Result<Self, DecodeError> {
+        let mut reader = Reader { rest: bytes, n };
+        match reader.byte()? {
+            PAYLOAD => Ok(Self::Payload { proposer: reader.node()?, payload: reader.remainder() }),
+            VOTES => {
+                let mut votes = Vec::with_capacity(reader.rest.len() / AGREE_BYTES);
+                while !reader.rest.is_empty() {
+                    votes.push(decode_vote(&mut reader)?);
+                }
+                Ok(Self::Votes(votes))
+            }
+            PULL => {
+                let (proposer, root) = (reader.node()?, reader.root()?);
+                reader.end()?;
+                Ok(Self::Pull { proposer, root })
+            }
+            kind => Err(DecodeError::UnknownKind(kind)),
+        }
+    }
+}
+
+impl JournalEntry {
+    /// Appends the entry's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Sent(message) => {
+                out.push(SENT);
+                message.encode(out);
+            }
+            Self::Held { proposer, payload } => {
+                out.extend([HELD, *proposer as u8]);
+                out.extend_from_slice(payload);
+            }
+        }
+    }
+
+    /// Reads a whole entry of a committee of `n`.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one entry: the journal is damaged, or of another committee.
+    pub fn decode(bytes: &[u8], n: usize) -> Result<Self, DecodeError> {
+        let mut reader = Reader { rest: bytes, n };
+        match reader.byte()? {
+            SENT => Message::decode(reader.rest, n).map(Self::Sent),
+            HELD => Ok(Self::Held { proposer: reader.node()?, payload: reader.remainder() }),
+            kind => Err(DecodeError::UnknownKind(kind)),
+        }
+    }
+}
+
+fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {
+    match vote {
+        Vote::Echo { proposer, root } => {
+            out.extend([ECHO, *proposer as u8]);
+            out.extend_from_slice(root);
+        }
+        Vote::Ready { proposer, root } => {
+            out.extend([READY, *proposer as u8]);
+            out.extend_from_slice(root);
+        }
+        Vote::Agree { instance, round, step, value } => {
+            let tag = AGREE | (*step as u8) << 2 | *value as u8;
+            encode_slot(tag, *instance, *round, out);
+        }
+        Vote::Coin { instance, round, proof } => {
+            encode_slot(COIN, *instance, *round, out);
+            out.push(proof.len() as u8);
+            out.extend_from_slice(proof);
+        }
+        Vote::CoinMin { instance, round, owner, proof } => {
+            encode_slot(COIN_MIN, *instance, *round, out);
+            out.extend([*owner as u8, proof.len() as u8]);
+            out.extend_from_slice(proof);
+        }
+        Vote::Decided { instance, value } => {
+            out.extend([DECIDED | *value as u8, *instance as u8]);
+        }
+    }
+}
+
+fn encode_slot(tag: u8, instance: u16, round: u32, out: &mut Vec<u8>) {
+    out.extend([tag, instance as u8]);
+    out.extend(round.to_le_bytes());
+}
+
+fn decode_vote(reader: &mut Reader) -> Result<Vote, DecodeError> {
+    let tag = reader.byte()?;
+    Ok(match tag {
+        ECHO => Vote::Echo { proposer: reader.node()?, root: reader.root()? },
+        READY => Vote::Ready { proposer: reader.node()?, root: reader.root()? },
+        COIN => Vote::Coin { instance: reader.instance()?, round: reader.round()?, proof: reader.proof()? },
+        COIN_MIN => Vote::CoinMin {
+            instance: reader.instance()?,
+            round: reader.round()?,
+            owner: reader.node()?,
+            proof: reader.proof()?,
+        },
+        _ if tag & !1 == DECIDED => Vote::Decided { instance: reader.instance()?, value: tag & 1 == 1 },
+        _ => {
+            let (step, value) = agree_tag(tag).ok_or(DecodeError::UnknownKind(tag))?;
+            Vote::Agree { instance: reader.instance()?, round: reader.round()?, step, value }
+        }
+    })
+}
+
+fn agree_tag(tag: u8) -> Option<(Step, Value)> {
+    let number = tag.checked_sub(AGREE)?;
+    let step = Step::ALL.get(usize::from(number >> 2))?;
+    let value = Value::ALL.get(usize::from(number & 3))?;
+    Some((*step, *value))
+}
+
+/// The bytes not read yet, and the committee their indices must lie in.
+struct Reader<'a> {
+    rest: &'a [u8],
+    n: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn node(&mut self) -> Result<usize, DecodeError> {
+        let node = self.byte()?;
+        if usize::from(node) < self.n { Ok(usize::from(node)) } else { Err(DecodeError::NoSuchNode(node)) }
+    }
+
+    fn instance(&mut self) -> Result<u16, DecodeError> {
+        self.node().map(|node| node as u16)
+    }
+
+    fn round(&mut self) -> Result<u32, DecodeError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn root(&mut self) -> Result<Root, DecodeError> {
+        self.array()
+    }
+
+    fn proof(&mut self) -> Result<Vec<u8>, DecodeError> {
+        let len = usize::from(self.byte()?);
+        if len > COIN_PROOF_MAX_BYTES {
+            return Err(DecodeError::ProofTooLong(len));
+        }
+        self.take(len).map(<[u8]>::to_vec)
+    }
+
+    fn remainder(&mut self) -> Arc<[u8]> {
+        std::mem::take(&mut self.rest).into()
+    }
+
+    fn end(&self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            len => Err(DecodeError::Trailing(len)),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The size of a committee, its two thresholds, and sets of its members. Nothing here knows a message.
+
+/// The largest committee: a set of nodes is one `u128`.
+pub const MAX_NODES: usize = 128;
+
+/// A set of nodes, one bit each, that knows its size: thresholds are looked at far more often than a vote comes in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NodeSet {
+    bits: u128,
+    len: u32,
+}
+
+impl NodeSet {
+    pub fn contains(&self, node: usize) -> bool {
+        self.bits & (1 << node) != 0
+    }
+
+    pub fn insert(&mut self, node: usize) {
+        self.len += u32::from(!self.contains(node));
+        self.bits |= 1 << node;
+    }
+
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The first member other than `but` at or after `start`, going round.
+    pub fn next_member(&self, start: usize, but: usize) -> Option<usize> {
+        let others = self.bits & !(1 << but);
+        let start = start % MAX_NODES;
+        let turned = others.rotate_right(start as u32);
+        (others != 0).then(|| (turned.trailing_zeros() as usize + start) % MAX_NODES)
+    }
+}
+
+/// Who am I, among how many, and how many votes count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committee {
+    pub me: usize,
+    pub n: usize,
+    /// f = ⌊(n−1)/3⌋: how many members may be faulty in any way.
+    faulty_max: u32,
+}
+
+impl Committee {
+    /// # Panics
+    /// When `n` is 0 or above [`MAX_NODES`], or `me` is not a member: the caller's own configuration.
+    pub fn new(me: usize, n: usize) -> Self {
+        assert!((1..=MAX_NODES).contains(&n), "a committee has 1 to {MAX_NODES} nodes, not {n}");
+        assert!(me < n, "node {me} is not one of the {n} nodes");
+        Self { me, n, faulty_max: (n as u32 - 1) / 3 }
+    }
+
+    /// Whether so many are n−f: as many as are sure to answer. Two such sets share n−2f ≥ f+1 nodes, so an honest one.
+    pub fn is_quorum(&self, count: u32) -> bool {
+        count >= self.n as u32 - self.faulty_max
+    }
+
+    /// Whether so many are f+1: too many to be all faulty.
+    pub fn has_honest(&self, count: u32) -> bool {
+        count > self.faulty_max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds() {
+        for (n, quorum, honest) in [(1, 1, 1), (3, 3, 1), (4, 3, 2), (7, 5, 3), (128, 86, 43)] {
+            let committee = Committee::new(0, n);
+            assert!(committee.is_quorum(quorum) && !committee.is_quorum(quorum - 1));
+            assert!(committee.has_honest(honest) && !committee.has_honest(honest - 1));
+        }
+    }
+
+    #[test]
+    fn a_set_counts_and_takes_turns() {
+        let mut set = NodeSet::default();
+        for node in [2, 5, 127, 5, 3] {
+            set.insert(node);
+        }
+        assert_eq!(set.len(), 4);
+        assert!(set.contains(127) && !set.contains(0));
+        let turns = [0, 2, 3, 6, 127, 128].map(|start| set.next_member(start, 3));
+        assert_eq!(turns, [Some(2), Some(2), Some(5), Some(127), Some(127), Some(2)]);
+        assert_eq!(NodeSet::default().next_member(3, 0), None);
+    }
+}

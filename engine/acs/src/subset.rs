@@ -1,0 +1,302 @@
+//! Common subset in the frame of Ben-Or, Kelmer and Rabin (1994), as in HoneyBadger: n broadcasts, n agreements on
+//! which of them count.
+//!
+//! - Broadcast j delivered → input 1 to agreement j.
+//! - n−f agreements decided 1 → input 0 to the rest.
+//! - All agreements decided, and every payload of the ones delivered → output them, in order of index. Once.
+//!
+//! **All get an output.** At least n−f broadcasts have honest proposers and are delivered everywhere; so either all
+//! honest nodes input 1 to those n−f agreements, which then decide 1 (validity), or somebody has input 0 because it saw
+//! n−f ones already, which all honest nodes come to see. Either way n−f decide 1, so every agreement gets an input from
+//! every honest node, so all decide. A 1 was some honest node's input (validity), which had the payload delivered; so
+//! by totality of the broadcast everybody gets it. **All get the same**, with n−f entries at least, by agreement of
+//! both parts.
+//!
+//! The machine keeps helping after its output: votes, pulls and rounds go on until the caller drops it.
+
+use std::sync::Arc;
+
+use crate::agreement::Agreement;
+use crate::broadcast::{Broadcast, Kind};
+use crate::coin::{Coin, Phase, Share};
+use crate::committee::Committee;
+use crate::fault::{Fault, FaultKind};
+use crate::message::{JournalEntry, Message, Outgoing, Vote};
+use crate::outbox::Outbox;
+
+/// Who a machine is and what it accepts.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// My index, below `n`.
+    pub me: usize,
+    /// Committee size, 1 to [`MAX_NODES`](crate::MAX_NODES).
+    pub n: usize,
+    /// Largest payload of anybody, in bytes.
+    pub payload_max_bytes: usize,
+}
+
+/// A proposer's index and the payload it proposed.
+pub type Accepted = (usize, Arc<[u8]>);
+
+/// One node's machine for one common subset.
+#[derive(Debug)]
+pub struct Subset<C: Coin> {
+    committee: Committee,
+    coin: C,
+    broadcasts: Vec<Broadcast>,
+    agreements: Vec<Agreement>,
+    proposed: bool,
+    ticks: u64,
+    output: Option<Vec<Accepted>>,
+    out: Outbox,
+}
+
+impl<C: Coin> Subset<C> {
+    /// A machine that has said nothing yet.
+    ///
+    /// # Panics
+    /// When `config` is not of a committee of 1 to 128 nodes with me among them.
+    pub fn new(config: Config, coin: C) -> Self {
+        let Config { me, n, payload_max_bytes } = config;
+        let committee = Committee::new(me, n);
+        Self {
+            committee,
+            coin,
+            broadcasts: (0..n).map(|proposer| Broadcast::new(committee, proposer, payload_max_bytes)).collect(),
+            agreements: (0..n).map(|instance| Agreement::new(committee, instance as u16)).collect(),
+            proposed: false,
+            ticks: 0,
+            output: None,
+            out: Outbox::default(),
+        }
+    }
+
+    /// A machine that never contradicts what it had sent: `entries` are what `take_outgoing` had returned for the
+    /// journal, in order. What others had sent is not in it and has to come again from them; likewise the caller
+    /// sends every [`JournalEntry::Sent`] message again to everybody, as the machine does not.
+    ///
+    /// # Panics
+    /// As [`Subset::new`].
+    pub fn restore(config: Config, coin: C, entries: impl IntoIterator<Item = JournalEntry>) -> Self {
+        let mut subset = Self::new(config, coin);
+        for entry in entries {
+            subset.restore_entry(entry);
+        }
+        for broadcast in &mut subset.broadcasts {
+            broadcast.resume(&mut subset.out);
+        }
+        for agreement in &mut subset.agreements {
+            agreement.resume(&subset.coin, &mut subset.out);
+        }
+        subset.settle();
+        subset
+    }
+
+    /// My payload, once; ignored if I have already proposed.
+    ///
+    /// # Panics
+    /// When the payload is above `payload_max_bytes`.
+    pub fn propose(&mut self, payload: Arc<[u8]>) {
+        let me = &mut self.broadcasts[self.committee.me];
+        assert!(
+            payload.len() <= me.payload_max_bytes(),
+            "my payload of {} bytes is above the committee's {}",
+            payload.len(),
+            me.payload_max_bytes()
+        );
+        if !std::mem::replace(&mut self.proposed, true) {
+            me.propose(payload, &mut self.out);
+            self.settle();
+        }
+    }
+
+    /// Whether I have proposed, before a crash or since.
+    pub fn has_proposed(&self) -> bool {
+        self.proposed
+    }
+
+    /// A message from a peer. Nothing in it is trusted; repeats are harmless.
+    pub fn handle(&mut self, from: usize, message: Message) {
+        if from >= self.committee.n || from == self.committee.me {
+            return;
+        }
+        match message {
+            Message::Payload { proposer, payload } => match self.broadcasts.get_mut(proposer) {
+                Some(broadcast) => broadcast.on_payload(from, payload, &mut self.out),
+                None => self.out.blame(from, FaultKind::Invalid),
+            },
+            Message::Votes(votes) => {
+                for vote in votes {
+                    self.on_vote(from, vote);
+                }
+            }
+            Message::Pull { proposer, root } => match self.broadcasts.get_mut(proposer) {
+                Some(broadcast) => broadcast.on_pull(from, root, self.ticks, &mut self.out),
+                None => self.out.blame(from, FaultKind::Invalid),
+            },
+        }
+        self.settle();
+    }
+
+    /// Some time has passed: what is overdue is asked for. How long a tick lasts is the caller's choice; several round
+    /// trips are a good one.
+    pub fn tick(&mut self) {
+        self.ticks += 1;
+        for (broadcast, agreement) in self.broadcasts.iter_mut().zip(&self.agreements) {
+            if agreement.decided() != Some(false) {
+                broadcast.tick(&mut self.out);
+            }
+        }
+    }
+
+    /// Everything that has to leave since the last call: at most one [`Message::Votes`] to all, my proposal, pulls and
+    /// answers to pulls, and votes repeated for a peer that was many rounds behind.
+    pub fn take_outgoing(&mut self) -> Outgoing {
+        self.out.take_outgoing()
+    }
+
+    /// What peers did wrong since the last call, [`MAX_PENDING_FAULTS`](crate::MAX_PENDING_FAULTS) at most.
+    pub fn take_faults(&mut self) -> Vec<Fault> {
+        self.out.take_faults()
+    }
+
+    /// The agreed payloads with their proposers, sorted by proposer; the same at every honest node.
+    pub fn output(&self) -> Option<&[Accepted]> {
+        self.output.as_deref()
+    }
+
+    /// Whether the output is there and no agreement needs me any more. Peers may still pull payloads.
+    pub fn is_finished(&self) -> bool {
+        self.output.is_some() && self.agreements.iter().all(Agreement::is_finished)
+    }
+
+    fn on_vote(&mut self, from: usize, vote: Vote) {
+        let Self { coin, broadcasts, agreements, out, .. } = self;
+        let known = match vote {
+            Vote::Echo { proposer, root } => {
+                broadcasts.get_mut(proposer).map(|broadcast| broadcast.on_vote(from, Kind::Echo, root, out))
+            }
+            Vote::Ready { proposer, root } => {
+                broadcasts.get_mut(proposer).map(|broadcast| broadcast.on_vote(from, Kind::Ready, root, out))
+            }
+            Vote::Agree { instance, round, step, value } => agreements
+                .get_mut(usize::from(instance))
+                .map(|agreement| agreement.on_agree(from, (round, step, value), coin, out)),
+            Vote::Decided { instance, value } => {
+                agreements.get_mut(usize::from(instance)).map(|agreement| agreement.on_decided(from, value, coin, out))
+            }
+            Vote::Coin { .. } | Vote::CoinMin { .. } => {
+                CoinVote::of(vote, from).filter(|vote| vote.share.owner < broadcasts.len()).and_then(|vote| {
+                    let agreement = agreements.get_mut(vote.instance)?;
+                    agreement.on_coin(from, (vote.round, vote.phase), vote.share, coin, out);
+                    Some(())
+                })
+            }
+        };
+        if known.is_none() {
+            out.blame(from, FaultKind::Invalid);
+        }
+    }
+
+    fn restore_entry(&mut self, entry: JournalEntry) {
+        let me = self.committee.me;
+        match entry {
+            JournalEntry::Held { proposer, payload } | JournalEntry::Sent(Message::Payload { proposer, payload }) => {
+                self.proposed |= proposer == me;
+                if let Some(broadcast) = self.broadcasts.get_mut(proposer) {
+                    broadcast.restore_held(payload);
+                }
+            }
+            JournalEntry::Sent(Message::Votes(votes)) => {
+                for vote in votes {
+                    self.restore_vote(vote);
+                }
+            }
+            JournalEntry::Sent(Message::Pull { .. }) => {}
+        }
+    }
+
+    fn restore_vote(&mut self, vote: Vote) {
+        let me = self.committee.me;
+        match vote {
+            Vote::Echo { proposer, root } => {
+                if let Some(broadcast) = self.broadcasts.get_mut(proposer) {
+                    broadcast.restore_vote(Kind::Echo, root);
+                }
+            }
+            Vote::Ready { proposer, root } => {
+                if let Some(broadcast) = self.broadcasts.get_mut(proposer) {
+                    broadcast.restore_vote(Kind::Ready, root);
+                }
+            }
+            Vote::Agree { instance, round, step, value } => {
+                if let Some(agreement) = self.agreements.get_mut(usize::from(instance)) {
+                    agreement.restore_agree(round, step, value);
+                }
+            }
+            Vote::Decided { instance, value } => {
+                if let Some(agreement) = self.agreements.get_mut(usize::from(instance)) {
+                    agreement.restore_decided(value);
+                }
+            }
+            Vote::Coin { .. } | Vote::CoinMin { .. } => {
+                if let Some(vote) = CoinVote::of(vote, me)
+                    && let Some(agreement) = self.agreements.get_mut(vote.instance)
+                {
+                    agreement.restore_coin(vote.round, vote.phase, vote.share, &self.coin);
+                }
+            }
+        }
+    }
+
+    /// Carries results from broadcasts to agreements and on to the output, until nothing changes.
+    fn settle(&mut self) {
+        if self.output.is_some() {
+            return;
+        }
+        let (coin, out) = (&self.coin, &mut self.out);
+        for (broadcast, agreement) in self.broadcasts.iter().zip(&mut self.agreements) {
+            if broadcast.delivered().is_some() {
+                agreement.input(true, coin, out);
+            }
+        }
+        let ones = self.agreements.iter().filter(|agreement| agreement.decided() == Some(true));
+        if self.committee.is_quorum(ones.count() as u32) {
+            for agreement in &mut self.agreements {
+                agreement.input(false, coin, out);
+            }
+        }
+        self.output = self.complete();
+    }
+
+    /// The output, if everything it needs is there.
+    fn complete(&self) -> Option<Vec<Accepted>> {
+        let mut output = Vec::new();
+        for (index, agreement) in self.agreements.iter().enumerate() {
+            if agreement.decided()? {
+                output.push((index, self.broadcasts[index].delivered()?.clone()));
+            }
+        }
+        Some(output)
+    }
+}
+
+/// The two coin votes in one shape.
+struct CoinVote {
+    instance: usize,
+    round: u32,
+    phase: Phase,
+    share: Share,
+}
+
+impl CoinVote {
+    /// `None` if it is another kind of vote.
+    fn of(vote: Vote, from: usize) -> Option<Self> {
+        let (instance, round, phase, owner, proof) = match vote {
+            Vote::Coin { instance, round, proof } => (instance, round, Phase::Share, from, proof),
+            Vote::CoinMin { instance, round, owner, proof } => (instance, round, Phase::Smallest, owner, proof),
+            _ => return None,
+        };
+        Some(Self { instance: usize::from(instance), round, phase, share: Share { owner, proof } })
+    }
+}

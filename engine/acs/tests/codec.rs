@@ -1,0 +1,117 @@
+//! Messages and journal entries survive their bytes, and no bytes panic.
+
+use constellation_acs::{
+    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, JournalEntry, Message, Step, Subset, Value, Vote,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+const N: usize = 7;
+
+fn vote() -> impl Strategy<Value = Vote> {
+    let slot = || (0..N as u16, any::<u32>());
+    let proof = || vec(any::<u8>(), 0..=COIN_PROOF_MAX_BYTES);
+    prop_oneof![
+        (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Vote::Echo { proposer, root }),
+        (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Vote::Ready { proposer, root }),
+        (slot(), select(&Step::ALL[..]), select(&Value::ALL[..]))
+            .prop_map(|((instance, round), step, value)| Vote::Agree { instance, round, step, value }),
+        (slot(), proof()).prop_map(|((instance, round), proof)| Vote::Coin { instance, round, proof }),
+        (slot(), 0..N, proof()).prop_map(|((instance, round), owner, proof)| Vote::CoinMin {
+            instance,
+            round,
+            owner,
+            proof
+        }),
+        (0..N as u16, any::<bool>()).prop_map(|(instance, value)| Vote::Decided { instance, value }),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        (0..N, vec(any::<u8>(), 0..100))
+            .prop_map(|(proposer, payload)| Message::Payload { proposer, payload: payload.into() }),
+        vec(vote(), 0..20).prop_map(Message::Votes),
+        (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Message::Pull { proposer, root }),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = JournalEntry> {
+    prop_oneof![
+        message().prop_map(JournalEntry::Sent),
+        (0..N, vec(any::<u8>(), 0..100))
+            .prop_map(|(proposer, payload)| JournalEntry::Held { proposer, payload: payload.into() }),
+    ]
+}
+
+struct NoCoin;
+
+impl Coin for NoCoin {
+    fn share(&self, _: u16, _: u32) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn check(&self, _: usize, _: u16, _: u32, proof: &[u8]) -> Option<[u8; 32]> {
+        proof.len().is_multiple_of(2).then_some([proof.len() as u8; 32])
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn messages_round_trip(message in message()) {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        prop_assert_eq!(Message::decode(&bytes, N), Ok(message));
+    }
+
+    #[test]
+    fn entries_round_trip(entry in entry()) {
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        prop_assert_eq!(JournalEntry::decode(&bytes, N), Ok(entry));
+    }
+
+    /// What decodes encodes to the same bytes: there is one form of a message.
+    #[test]
+    fn arbitrary_bytes_decode_to_one_form_or_not(kind in 0u8..5, rest in vec(any::<u8>(), 0..80)) {
+        let mut bytes = vec![kind];
+        bytes.extend(rest);
+        if let Ok(message) = Message::decode(&bytes, N) {
+            let mut again = Vec::new();
+            message.encode(&mut again);
+            prop_assert_eq!(again, bytes);
+        }
+    }
+
+    /// Messages that no honest node sends, in any order, never panic.
+    #[test]
+    fn a_machine_survives_anything(messages in vec((0..N + 2, message()), 0..60)) {
+        let config = Config { me: 0, n: 4, payload_max_bytes: 50 };
+        let mut subset = Subset::new(config, NoCoin);
+        for (from, message) in messages {
+            subset.handle(from, message);
+            subset.tick();
+        }
+        let journal = subset.take_outgoing().journal;
+        Subset::restore(config, NoCoin, journal);
+    }
+}
+
+#[test]
+fn damaged_messages_are_refused() {
+    let decode = |bytes: &[u8]| Message::decode(bytes, N).err();
+    assert_eq!(decode(&[]), Some(DecodeError::Truncated));
+    assert_eq!(decode(&[9]), Some(DecodeError::UnknownKind(9)));
+    assert_eq!(decode(&[1, 7]), Some(DecodeError::NoSuchNode(7)));
+    assert_eq!(decode(&[2, 0x10]), Some(DecodeError::Truncated));
+    assert_eq!(decode(&[2, 0x23, 0]), Some(DecodeError::UnknownKind(0x23)));
+    assert_eq!(decode(&[2, 0x34, 0]), Some(DecodeError::UnknownKind(0x34)));
+    let long_proof = [2, 0x03, 0, 2, 0, 0, 0, 129];
+    assert_eq!(decode(&long_proof), Some(DecodeError::ProofTooLong(129)));
+    let pull = [[3, 0].as_slice(), &[5; 32]].concat();
+    assert_eq!(decode(&pull), None);
+    assert_eq!(decode(&[&pull[..], &[1]].concat()), Some(DecodeError::Trailing(1)));
+}

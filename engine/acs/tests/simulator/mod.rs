@@ -1,0 +1,500 @@
+//! A network of machines in one thread, driven by a seed: who is faulty and how, in what order messages arrive, who
+//! crashes. Everything a run does follows from its seed.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use constellation_acs::{Coin, Config, FaultKind, JournalEntry, Message, Step, Subset, Target, Value, Vote};
+
+pub const PAYLOAD_MAX_BYTES: usize = 64;
+const DELIVERIES_MAX: usize = 400_000;
+const IDLE_TICKS_MAX: usize = 64;
+
+/// SplitMix64.
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Shares that everybody can compute, checked like real ones.
+pub struct TestCoin {
+    pub me: usize,
+    pub seed: u64,
+}
+
+impl Coin for TestCoin {
+    fn share(&self, instance: u16, round: u32) -> Vec<u8> {
+        let mut input = self.seed.to_le_bytes().to_vec();
+        input.extend([self.me as u8, instance as u8, round as u8]);
+        blake3::hash(&input).as_bytes()[..16].to_vec()
+    }
+
+    fn check(&self, node: usize, instance: u16, round: u32, proof: &[u8]) -> Option<[u8; 32]> {
+        let seed = self.seed;
+        let share = TestCoin { me: node, seed }.share(instance, round);
+        (share == proof).then(|| *blake3::hash(proof).as_bytes())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Nature {
+    Honest,
+    Silent,
+    /// Runs a machine, and one in so many of its votes to a peer is dropped, changed, invented.
+    Liar {
+        drop: usize,
+        change: usize,
+        invent: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Order {
+    Random,
+    LastFirst,
+    /// That node's links deliver when nothing else is left.
+    SlowNode(usize),
+    /// One link in so many is slow.
+    SlowLinks(usize),
+    /// Two sides that hear each other after so many deliveries only.
+    Partition {
+        side: u128,
+        heals_at: usize,
+    },
+}
+
+type Bytes = Rc<[u8]>;
+
+struct Packet {
+    from: usize,
+    to: usize,
+    bytes: Bytes,
+}
+
+struct Node {
+    nature: Nature,
+    machine: Subset<TestCoin>,
+    journal: Vec<Vec<u8>>,
+    sent: Vec<(Target, Bytes)>,
+}
+
+/// What happened in a run, so that a test can tell that it tested something.
+#[derive(Default, Debug)]
+pub struct Report {
+    pub coins: usize,
+    pub pulls: usize,
+    pub faults: usize,
+    pub crashes: usize,
+    pub round_max: u32,
+}
+
+pub struct Network {
+    seed: u64,
+    rng: Rng,
+    n: usize,
+    nodes: Vec<Node>,
+    order: Order,
+    slow_links: BTreeSet<(usize, usize)>,
+    fast: Vec<Packet>,
+    slow: Vec<Packet>,
+    deliveries: usize,
+    duplicates: bool,
+    /// Deliveries at which somebody crashes.
+    crashes: Vec<usize>,
+    pub report: Report,
+}
+
+fn payload(proposer: usize, variant: usize) -> Arc<[u8]> {
+    format!("payload {variant} of {proposer}").into_bytes().into()
+}
+
+impl Network {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng(seed);
+        let n = [4, 4, 7, 10][rng.below(4)];
+        let natures = natures(&mut rng, n);
+        let order = match rng.below(5) {
+            0 => Order::Random,
+            1 => Order::LastFirst,
+            2 => Order::SlowNode(rng.below(n)),
+            3 => Order::SlowLinks(2 + rng.below(4)),
+            _ => Order::Partition { side: rng.next().into(), heals_at: rng.below(200 * n) },
+        };
+        let mut slow_links = BTreeSet::new();
+        for link in (0..n).flat_map(|from| (0..n).map(move |to| (from, to))) {
+            let slow = match order {
+                Order::SlowNode(node) => link.0 == node || link.1 == node,
+                Order::SlowLinks(share) => rng.one_in(share),
+                Order::Partition { side, .. } => (side >> link.0) & 1 != (side >> link.1) & 1,
+                Order::Random | Order::LastFirst => false,
+            };
+            if slow {
+                slow_links.insert(link);
+            }
+        }
+        let crashes = match rng.below(3) {
+            0 => (0..1 + rng.below(4)).map(|_| rng.below(60 * n)).collect(),
+            _ => Vec::new(),
+        };
+        let nodes = natures.into_iter().enumerate().map(|(me, nature)| Node {
+            nature,
+            machine: Subset::new(config(me, n), TestCoin { me, seed }),
+            journal: Vec::new(),
+            sent: Vec::new(),
+        });
+        Self {
+            seed,
+            n,
+            nodes: nodes.collect(),
+            order,
+            slow_links,
+            fast: Vec::new(),
+            slow: Vec::new(),
+            deliveries: 0,
+            duplicates: rng.one_in(2),
+            crashes,
+            report: Report::default(),
+            rng,
+        }
+    }
+
+    /// Runs until every honest node is finished, and checks what they agreed on.
+    pub fn run(&mut self) {
+        for me in 0..self.n {
+            if self.nodes[me].nature != Nature::Silent {
+                self.nodes[me].machine.propose(payload(me, 0));
+                self.flush(me);
+            }
+        }
+        let mut idle_ticks = 0;
+        while !self.honest().all(|node| node.machine.is_finished()) {
+            self.disturb();
+            match self.pick() {
+                Some(packet) => {
+                    self.deliver(packet);
+                    idle_ticks = 0;
+                }
+                None => {
+                    self.let_time_pass();
+                    idle_ticks += 1;
+                }
+            }
+            assert!(self.deliveries < DELIVERIES_MAX, "{}: too long", self.about());
+            assert!(idle_ticks < IDLE_TICKS_MAX, "{}: stuck", self.about());
+        }
+        self.check();
+    }
+
+    fn honest(&self) -> impl Iterator<Item = &Node> {
+        let honest = |node: &&Node| node.nature == Nature::Honest;
+        self.nodes.iter().filter(honest)
+    }
+
+    fn about(&self) -> String {
+        let natures: Vec<_> = self.nodes.iter().map(|node| node.nature).collect();
+        format!("seed {} (ACS_SEED={} runs it alone), {:?}, {natures:?}", self.seed, self.seed, self.order)
+    }
+
+    fn pick(&mut self) -> Option<Packet> {
+        if let Order::Partition { heals_at, .. } = self.order
+            && self.deliveries >= heals_at
+        {
+            self.fast.append(&mut self.slow);
+            self.slow_links.clear();
+        }
+        let slow_turn = self.fast.is_empty() || self.rng.one_in(500);
+        let queue = if slow_turn && !self.slow.is_empty() { &mut self.slow } else { &mut self.fast };
+        if queue.is_empty() {
+            return None;
+        }
+        if self.order == Order::LastFirst && !self.rng.one_in(50) {
+            return queue.pop();
+        }
+        let index = self.rng.below(queue.len());
+        Some(queue.swap_remove(index))
+    }
+
+    fn deliver(&mut self, packet: Packet) {
+        self.deliveries += 1;
+        let Packet { from, to, bytes } = packet;
+        if self.nodes[to].nature == Nature::Silent {
+            return;
+        }
+        let message = Message::decode(&bytes, self.n).expect("only encoded messages are sent");
+        self.nodes[to].machine.handle(from, message);
+        if self.duplicates && self.rng.one_in(20) {
+            self.push(from, to, bytes);
+        }
+        // What several deliveries call for leaves together.
+        if self.rng.one_in(3) {
+            self.flush(to);
+        }
+    }
+
+    fn let_time_pass(&mut self) {
+        for me in 0..self.n {
+            if self.nodes[me].nature != Nature::Silent {
+                self.flush(me);
+                if self.fast.is_empty() && self.slow.is_empty() {
+                    self.nodes[me].machine.tick();
+                    self.flush(me);
+                }
+            }
+        }
+    }
+
+    /// Ticks, replays and crashes that do not wait for anything.
+    fn disturb(&mut self) {
+        let node = self.rng.below(self.n);
+        if self.nodes[node].nature == Nature::Silent {
+            return;
+        }
+        if self.rng.one_in(100) {
+            self.nodes[node].machine.tick();
+        }
+        if self.duplicates && self.rng.one_in(1000) {
+            let peer = self.rng.below(self.n);
+            self.replay(node, peer);
+        }
+        let due = self.crashes.iter().position(|at| *at <= self.deliveries);
+        if let Some(index) = due
+            && self.nodes[node].nature == Nature::Honest
+        {
+            self.crashes.swap_remove(index);
+            let everybody = self.rng.one_in(3);
+            for node in 0..self.n {
+                let chosen = everybody || self.rng.one_in(self.n);
+                if chosen && self.nodes[node].nature == Nature::Honest {
+                    self.crash(node);
+                }
+            }
+            for me in 0..self.n {
+                self.flush(me);
+            }
+        }
+    }
+
+    /// Loses all that the node has not journalled, and all that is on its way to it.
+    fn crash(&mut self, me: usize) {
+        self.report.crashes += 1;
+        self.check_faults(me);
+        let decode = |bytes: &Vec<u8>| JournalEntry::decode(bytes, self.n).expect("as encoded");
+        let entries: Vec<_> = self.nodes[me].journal.iter().map(decode).collect();
+        let sent = entries.iter().filter_map(|entry| match entry {
+            JournalEntry::Sent(message) => Some((Target::All, encode(message))),
+            JournalEntry::Held { .. } => None,
+        });
+        self.nodes[me].sent = sent.collect();
+        let seed = self.seed;
+        let machine = Subset::restore(config(me, self.n), TestCoin { me, seed }, entries);
+        self.nodes[me].machine = machine;
+        self.nodes[me].machine.propose(payload(me, 0));
+        self.fast.retain(|packet| packet.to != me);
+        self.slow.retain(|packet| packet.to != me);
+        for peer in 0..self.n {
+            self.replay(me, peer);
+            self.replay(peer, me);
+        }
+    }
+
+    /// Sends all that `from` has sent to `to` again.
+    fn replay(&mut self, from: usize, to: usize) {
+        let for_peer = |target| target == Target::All || target == Target::One(to);
+        let sent = self.nodes[from].sent.iter();
+        let again: Vec<_> = sent.filter(|(target, _)| for_peer(*target)).collect();
+        let again: Vec<_> = again.into_iter().map(|(_, bytes)| bytes.clone()).collect();
+        for bytes in again {
+            self.push(from, to, bytes);
+        }
+    }
+
+    fn push(&mut self, from: usize, to: usize, bytes: Bytes) {
+        if from == to || self.nodes[to].nature == Nature::Silent {
+            return;
+        }
+        let packet = Packet { from, to, bytes };
+        if self.slow_links.contains(&(from, to)) {
+            self.slow.push(packet);
+        } else {
+            self.fast.push(packet);
+        }
+    }
+
+    fn flush(&mut self, me: usize) {
+        let outgoing = self.nodes[me].machine.take_outgoing();
+        for entry in outgoing.journal {
+            let mut bytes = Vec::new();
+            entry.encode(&mut bytes);
+            self.nodes[me].journal.push(bytes);
+        }
+        for (target, message) in outgoing.messages {
+            match self.nodes[me].nature {
+                Nature::Honest => self.send(me, target, &message),
+                Nature::Silent => {}
+                Nature::Liar { .. } => {
+                    for to in (0..self.n).filter(|to| target == Target::All || target == Target::One(*to)) {
+                        if let Some(message) = self.lie(me, &message) {
+                            self.send(me, Target::One(to), &message);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, target: Target, message: &Message) {
+        if self.nodes[from].nature == Nature::Honest {
+            self.observe(message);
+        }
+        let bytes = encode(message);
+        for to in (0..self.n).filter(|to| target == Target::All || target == Target::One(*to)) {
+            self.push(from, to, bytes.clone());
+        }
+        self.nodes[from].sent.push((target, bytes));
+    }
+
+    fn observe(&mut self, message: &Message) {
+        match message {
+            Message::Pull { .. } => self.report.pulls += 1,
+            Message::Payload { .. } => {}
+            Message::Votes(votes) => {
+                for vote in votes {
+                    match vote {
+                        Vote::Agree { round, .. } => {
+                            self.report.round_max = self.report.round_max.max(*round);
+                        }
+                        Vote::CoinMin { .. } => self.report.coins += 1,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a liar makes of a message to one peer.
+    fn lie(&mut self, me: usize, message: &Message) -> Option<Message> {
+        let Nature::Liar { drop, change, invent } = self.nodes[me].nature else {
+            return None;
+        };
+        match message {
+            Message::Payload { proposer, .. } if *proposer == me => match self.rng.below(3) {
+                0 => None,
+                variant => Some(Message::Payload { proposer: me, payload: payload(me, variant) }),
+            },
+            Message::Votes(votes) => {
+                let mut lies = Vec::new();
+                for vote in votes {
+                    if !self.rng.one_in(drop) {
+                        let changed = self.rng.one_in(change);
+                        lies.push(if changed { self.changed(vote) } else { vote.clone() });
+                    }
+                    if self.rng.one_in(invent) {
+                        lies.push(self.invented());
+                    }
+                }
+                Some(Message::Votes(lies))
+            }
+            other => Some(other.clone()),
+        }
+    }
+
+    fn changed(&mut self, vote: &Vote) -> Vote {
+        let mut vote = vote.clone();
+        match &mut vote {
+            Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => {
+                *root = *blake3::hash(&payload(*proposer, self.rng.below(4))).as_bytes();
+            }
+            Vote::Agree { value, .. } => *value = Value::ALL[self.rng.below(3)],
+            Vote::Coin { proof, .. } => proof[0] ^= 1,
+            Vote::CoinMin { owner, instance, round, proof } => {
+                *owner = self.rng.below(self.n);
+                let coin = TestCoin { me: *owner, seed: self.seed };
+                *proof = coin.share(*instance, *round);
+                proof[0] ^= u8::from(self.rng.one_in(4));
+            }
+            Vote::Decided { value, .. } => *value = !*value,
+        }
+        vote
+    }
+
+    fn invented(&mut self) -> Vote {
+        let instance = self.rng.below(self.n) as u16;
+        if self.rng.one_in(20) {
+            let value = self.rng.one_in(2);
+            return Vote::Decided { instance, value };
+        }
+        Vote::Agree {
+            instance,
+            round: self.rng.below(4) as u32,
+            step: Step::ALL[self.rng.below(5)],
+            value: Value::ALL[self.rng.below(3)],
+        }
+    }
+
+    fn check(&mut self) {
+        for me in 0..self.n {
+            self.check_faults(me);
+        }
+        let mut outputs = self.honest().map(|node| node.machine.output());
+        let output = outputs.next().flatten().expect("a finished node has an output");
+        assert!(outputs.all(|other| other == Some(output)), "{}: outputs differ", self.about());
+        let enough = self.n - (self.n - 1) / 3;
+        assert!(output.len() >= enough, "{}: {} entries", self.about(), output.len());
+        for (proposer, accepted) in output {
+            if self.nodes[*proposer].nature == Nature::Honest {
+                assert_eq!(*accepted, payload(*proposer, 0), "{}", self.about());
+            }
+        }
+    }
+
+    /// An honest node is never blamed, whatever crashed, came twice or came late.
+    fn check_faults(&mut self, me: usize) {
+        let faults = self.nodes[me].machine.take_faults();
+        if self.nodes[me].nature != Nature::Honest {
+            return;
+        }
+        self.report.faults += faults.len();
+        for fault in faults {
+            let ahead = matches!(fault.kind, FaultKind::TooFarAhead { .. });
+            let honest = self.nodes[fault.node].nature == Nature::Honest;
+            assert!(ahead || !honest, "{}: {fault:?} at {me}", self.about());
+        }
+    }
+}
+
+fn natures(rng: &mut Rng, n: usize) -> Vec<Nature> {
+    let mut natures = vec![Nature::Honest; n];
+    for _ in 0..(n - 1) / 3 {
+        let node = rng.below(n);
+        let mut rate = || [2, 5, 30, usize::MAX][rng.below(4)];
+        let liar = Nature::Liar { drop: rate(), change: rate(), invent: rate() };
+        natures[node] = if rng.one_in(4) { Nature::Silent } else { liar };
+    }
+    natures
+}
+
+fn config(me: usize, n: usize) -> Config {
+    Config { me, n, payload_max_bytes: PAYLOAD_MAX_BYTES }
+}
+
+fn encode(message: &Message) -> Bytes {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    bytes.into()
+}

@@ -1,0 +1,189 @@
+//! Certificates: n−f signatures of a committee over one block hash.
+//!
+//! ```text
+//! offset len
+//!      0  16  signers: bit i stands for committee index i
+//!     16  64  signature of the lowest signer, then of the next …
+//! ```
+//!
+//! Each signer signs `"cst.cert"` ‖ block hash. The hash covers tier, network and round, so a share speaks of one block alone.
+
+use crate::committee::{COMMITTEE_MAX, Committee, Members};
+use crate::hash::Hash;
+use crate::keys::{CheckSignatures, PublicKey, SecretKey, Signature, SignedMessage};
+use crate::wire::{Reader, WireError};
+use std::collections::BTreeMap;
+
+const DOMAIN: &[u8; 8] = b"cst.cert";
+
+/// One member's signature under a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The signed block.
+    pub block: Hash,
+    /// The member's signature over `"cst.cert"` ‖ block.
+    pub signature: Signature,
+}
+
+impl Share {
+    /// Signs `block`.
+    pub fn sign(block: Hash, key: &SecretKey) -> Share {
+        Share { block, signature: key.sign(&message(&block)) }
+    }
+
+    /// Whether `signer` made this share.
+    pub fn is_valid(&self, signer: PublicKey, check: &dyn CheckSignatures) -> bool {
+        let message = message(&self.block);
+        check.check(&[SignedMessage { public_key: signer, signature: self.signature, message: &message }]) == [true]
+    }
+}
+
+/// A quorum's signatures under one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    signers: Members,
+    signatures: Vec<Signature>,
+}
+
+/// Why a certificate does not hold. Always the fault of who served it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// Too few signers.
+    #[error("certificate has {found} signers, {wanted} are needed")]
+    TooFew {
+        /// Signers named.
+        found: usize,
+        /// The committee's quorum.
+        wanted: usize,
+    },
+    /// A signer that is not in the committee.
+    #[error("certificate names signer {0}, which the committee does not have")]
+    NotAMember(usize),
+    /// A signature that does not verify.
+    #[error("certificate: the signature of {0} does not verify")]
+    BadSignature(PublicKey),
+}
+
+impl Certificate {
+    /// A certificate from shares that were checked, by committee index.
+    pub fn from_shares(shares: &BTreeMap<usize, Signature>) -> Self {
+        let mut signers = Members::default();
+        for &index in shares.keys() {
+            signers.insert(index);
+        }
+        Certificate { signers, signatures: shares.values().copied().collect() }
+    }
+
+    /// Who signed.
+    pub fn signers(&self) -> Members {
+        self.signers
+    }
+
+    /// Checks that a quorum of `committee` signed `block`.
+    pub fn verify(
+        &self,
+        block: &Hash,
+        committee: &Committee,
+        check: &dyn CheckSignatures,
+    ) -> Result<(), CertificateError> {
+        let (found, wanted) = (self.signers.count(), committee.quorum());
+        if found < wanted {
+            return Err(CertificateError::TooFew { found, wanted });
+        }
+        let message = message(block);
+        let mut items = Vec::with_capacity(found);
+        for (index, signature) in self.signers.iter().zip(&self.signatures) {
+            let public_key = *committee.get(index).ok_or(CertificateError::NotAMember(index))?;
+            items.push(SignedMessage { public_key, signature: *signature, message: &message });
+        }
+        match check.check(&items).iter().position(|valid| !valid) {
+            Some(bad) => Err(CertificateError::BadSignature(items[bad].public_key)),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends the certificate's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.signers.0.to_le_bytes());
+        out.extend_from_slice(bytemuck::cast_slice(&self.signatures));
+    }
+
+    /// Reads the certificate at the front of `reader`.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let signers = Members(u128::from_le_bytes(*reader.view()?));
+        debug_assert!(signers.count() <= COMMITTEE_MAX);
+        let signatures = bytemuck::cast_slice(reader.bytes(signers.count() * size_of::<Signature>())?).to_vec();
+        Ok(Certificate { signers, signatures })
+    }
+}
+
+fn message(block: &Hash) -> [u8; 40] {
+    let mut message = [0; 40];
+    message[..8].copy_from_slice(DOMAIN);
+    message[8..].copy_from_slice(&block.0);
+    message
+}
+
+/// A [`CheckSignatures`] for this crate's own tests.
+#[cfg(test)]
+pub(crate) struct StrictCheck;
+
+#[cfg(test)]
+impl CheckSignatures for StrictCheck {
+    fn check(&self, items: &[SignedMessage<'_>]) -> Vec<bool> {
+        let one = |item: &SignedMessage<'_>| {
+            let signature = ed25519_dalek::Signature::from_bytes(&item.signature.0);
+            ed25519_dalek::VerifyingKey::from_bytes(&item.public_key.0)
+                .is_ok_and(|key| key.verify_strict(item.message, &signature).is_ok())
+        };
+        items.iter().map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn committee() -> (Vec<SecretKey>, Committee) {
+        let keys: Vec<SecretKey> = (0..4).map(|i| SecretKey::from_seed([i; 32])).collect();
+        let committee = Committee::new(keys.iter().map(SecretKey::public_key).collect());
+        (keys, committee)
+    }
+
+    fn signed_by(keys: &[SecretKey], indices: &[usize], block: Hash) -> Certificate {
+        Certificate::from_shares(&indices.iter().map(|&i| (i, Share::sign(block, &keys[i]).signature)).collect())
+    }
+
+    #[test]
+    fn a_quorum_holds_and_less_does_not() {
+        let (keys, committee) = committee();
+        let block = Hash([9; 32]);
+        let verify = |indices: &[usize]| signed_by(&keys, indices, block).verify(&block, &committee, &StrictCheck);
+        assert_eq!(verify(&[0, 2, 3]), Ok(()));
+        assert_eq!(verify(&[0, 1, 2, 3]), Ok(()));
+        assert_eq!(verify(&[0, 3]), Err(CertificateError::TooFew { found: 2, wanted: 3 }));
+        let other = signed_by(&keys, &[0, 1, 2], Hash([8; 32])).verify(&block, &committee, &StrictCheck);
+        assert_eq!(other, Err(CertificateError::BadSignature(keys[0].public_key())));
+    }
+
+    #[test]
+    fn strangers_do_not_count() {
+        let (keys, committee) = committee();
+        let block = Hash([9; 32]);
+        let mut shares: BTreeMap<usize, Signature> = [0, 1].map(|i| (i, Share::sign(block, &keys[i]).signature)).into();
+        shares.insert(100, Share::sign(block, &keys[2]).signature);
+        let verdict = Certificate::from_shares(&shares).verify(&block, &committee, &StrictCheck);
+        assert_eq!(verdict, Err(CertificateError::NotAMember(100)));
+    }
+
+    #[test]
+    fn it_reads_back() {
+        let (keys, _) = committee();
+        let certificate = signed_by(&keys, &[1, 3], Hash([1; 32]));
+        let mut bytes = Vec::new();
+        certificate.write(&mut bytes);
+        assert_eq!(bytes.len(), 16 + 128);
+        assert_eq!(Certificate::read(&mut Reader::new(&bytes)), Ok(certificate));
+        assert!(Certificate::read(&mut Reader::new(&bytes[..143])).is_err());
+    }
+}

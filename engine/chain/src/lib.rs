@@ -1,0 +1,58 @@
+//! What a constellation agrees on: keys, double-signed transactions, LSH blocks, black holes, the bytes of each,
+//! and the rules by which a ledger applies them.
+//!
+//! Everything here is a pure function of its arguments: this crate must never do I/O, read a clock, or draw
+//! randomness. Signatures are *made* here; *checking* them in bulk is the verification engine's work, which callers
+//! pass in as a [`CheckSignatures`].
+//!
+//! All integers are little endian and sit at fixed offsets, so every format is read in place; each type's
+//! documentation draws its bytes.
+//!
+//! ```
+//! use constellation_chain::{NetworkId, Offer, SecretKey, StarHead, Transaction};
+//!
+//! let (alice, bob) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
+//! let network = NetworkId([7; 8]);
+//! let offer = Offer::transfer(network, &alice, StarHead::default(), bob.public_key(), 250);
+//! let transaction = offer.countersign(&bob, StarHead::default()).unwrap();
+//!
+//! let bytes = transaction.to_bytes();
+//! assert_eq!(Transaction::decode(&bytes, network).unwrap().id(), transaction.id());
+//! ```
+
+mod black_hole;
+mod certificate;
+mod commitment;
+mod committee;
+mod evidence;
+mod genesis;
+mod hash;
+mod keys;
+mod ledger;
+mod lsh_block;
+mod merkle;
+mod offer;
+mod transaction;
+pub mod vrf;
+mod wire;
+
+pub use black_hole::{BlackHole, BlackHoleError, BlackHoleHeader, BlackHolePlace};
+pub use certificate::{Certificate, CertificateError, Share};
+pub use commitment::StateCommitment;
+pub use committee::{COMMITTEE_MAX, Committee, Members, elect_facilitators};
+pub use evidence::{Evidence, find_forks};
+pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar};
+pub use hash::{Hash, Hasher};
+pub use keys::{CheckSignatures, PublicKey, SecretKey, Signature, SignedMessage};
+pub use ledger::{Account, Application, Censored, Ledger, Reason, StarHead};
+pub use lsh_block::{LshBlock, LshBlockError, LshHeader, LshPlace, SKETCH_LEN_BYTES, SealedLshBlock};
+pub use merkle::merkle_root;
+pub use offer::{Offer, OfferError};
+pub use transaction::{
+    COUNTERPARTY_MESSAGE_LEN_BYTES, FIXED_LEN_BYTES, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId,
+    PAYLOAD_MAX_BYTES, Transaction, TransactionError,
+};
+pub use wire::{Reader, WireError};
+
+/// The smallest unit of account: one noos is 10^8 of these.
+pub const UNITS_PER_NOOS: u64 = 100_000_000;

@@ -1,0 +1,314 @@
+//! The LSH block: a cluster's checkpoint, and its bytes.
+//!
+//! ```text
+//! offset len
+//!      0   1  version = 1
+//!      1   3  zero
+//!      4   4  cluster
+//!      8   8  network id
+//!     16   8  round, from 1
+//!     24  32  hash of the cluster's previous LSH block (zero in round 1); also leaf 0 of the Merkle tree
+//!     56   8  height of the last black hole seen: the one that named this round's facilitators
+//!     64  32  its hash
+//!     96   4  transaction count
+//!    100   4  length of the contents in bytes
+//!    104  32  Merkle root over the previous hash and the hash of each transaction's record
+//!    136 128  sketch of the accounts touched (a prefilter, never a commitment)
+//!    264  16  proposers whose proposals were agreed on: bit i stands for committee index i
+//!    280  32  root of the evidence found in the contents
+//!    312      end of the header; its hash, in the domain "cst.lshb", is the block's hash
+//!      …      certificate
+//!      …      contents: the transactions' records, one after the other
+//! ```
+
+use crate::certificate::Certificate;
+use crate::committee::Members;
+use crate::evidence::{Evidence, find_forks};
+use crate::hash::Hash;
+use crate::merkle::merkle_root;
+use crate::transaction::{FIXED_LEN_BYTES, NetworkId, Transaction, TransactionError};
+use crate::wire::{Reader, WireError};
+use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
+
+/// Bytes of a sketch: one per bin.
+pub const SKETCH_LEN_BYTES: usize = 128;
+
+const VERSION: u8 = 1;
+
+/// The header of an LSH block: 312 bytes, drawn above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct LshHeader {
+    version: u8,
+    zero: [u8; 3],
+    cluster: [u8; 4],
+    /// The network this block belongs to.
+    pub network: NetworkId,
+    round: [u8; 8],
+    /// The cluster's previous LSH block.
+    pub previous: Hash,
+    black_hole_height: [u8; 8],
+    /// The last black hole seen.
+    pub black_hole: Hash,
+    transaction_count: [u8; 4],
+    contents_len: [u8; 4],
+    /// Merkle root of the contents.
+    pub root: Hash,
+    /// Locality sensitive sketch of the accounts touched.
+    pub sketch: [u8; SKETCH_LEN_BYTES],
+    proposers: [u8; 16],
+    /// Root of the evidence found in the contents.
+    pub evidence_root: Hash,
+}
+
+const _: () = assert!(size_of::<LshHeader>() == 312 && align_of::<LshHeader>() == 1);
+
+/// Where a new LSH block stands.
+#[derive(Clone, Copy, Debug)]
+pub struct LshPlace {
+    /// The cluster.
+    pub cluster: u32,
+    /// The network.
+    pub network: NetworkId,
+    /// The round, from 1.
+    pub round: u64,
+    /// The cluster's previous LSH block.
+    pub previous: Hash,
+    /// Height of the black hole that named the facilitators.
+    pub black_hole_height: u64,
+    /// Hash of that black hole.
+    pub black_hole: Hash,
+}
+
+impl LshHeader {
+    /// The block's hash.
+    pub fn hash(&self) -> Hash {
+        Hash::of(b"cst.lshb", bytemuck::bytes_of(self))
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> u32 {
+        u32::from_le_bytes(self.cluster)
+    }
+
+    /// The round, from 1.
+    pub fn round(&self) -> u64 {
+        u64::from_le_bytes(self.round)
+    }
+
+    /// Height of the last black hole seen.
+    pub fn black_hole_height(&self) -> u64 {
+        u64::from_le_bytes(self.black_hole_height)
+    }
+
+    /// Transactions in the block.
+    pub fn transaction_count(&self) -> usize {
+        u32::from_le_bytes(self.transaction_count) as usize
+    }
+
+    /// Bytes of the contents.
+    pub fn contents_len_bytes(&self) -> usize {
+        u32::from_le_bytes(self.contents_len) as usize
+    }
+
+    /// Facilitators whose proposals were agreed on.
+    pub fn proposers(&self) -> Members {
+        Members(u128::from_le_bytes(self.proposers))
+    }
+
+    /// Reads the header at the front of `reader`.
+    pub fn read(reader: &mut Reader<'_>, network: NetworkId) -> Result<Self, LshBlockError> {
+        let header: LshHeader = *reader.view()?;
+        if header.version != VERSION || header.zero != [0; 3] {
+            return Err(LshBlockError::Version(header.version));
+        }
+        if header.network != network {
+            return Err(LshBlockError::Network(header.network));
+        }
+        Ok(header)
+    }
+}
+
+/// An LSH block with its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LshBlock {
+    /// The header.
+    pub header: LshHeader,
+    /// The contents, in canonical order.
+    pub transactions: Vec<Arc<Transaction>>,
+}
+
+/// Why bytes are not an LSH block. Always the fault of who served them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LshBlockError {
+    /// Not the right number of bytes.
+    #[error("LSH block: {0}")]
+    Wire(#[from] WireError),
+    /// Another version of the format.
+    #[error("LSH block version {0} is not known; this build reads version {VERSION}")]
+    Version(u8),
+    /// A block of another network.
+    #[error("LSH block of network {0}")]
+    Network(NetworkId),
+    /// A transaction in it is malformed.
+    #[error("LSH block: {0}")]
+    Transaction(#[from] TransactionError),
+    /// The contents are not those the header commits to.
+    #[error("LSH block: {0} does not match the header")]
+    Mismatch(&'static str),
+}
+
+impl LshBlock {
+    /// Folds agreed transactions onto the previous block.
+    pub fn fold(
+        place: LshPlace,
+        proposers: Members,
+        transactions: Vec<Arc<Transaction>>,
+        sketch: [u8; SKETCH_LEN_BYTES],
+    ) -> Self {
+        let contents_len: usize = transactions.iter().map(|transaction| transaction.len_bytes()).sum();
+        let evidence = find_forks(transactions.iter().map(|transaction| &**transaction));
+        let header = LshHeader {
+            version: VERSION,
+            zero: [0; 3],
+            cluster: place.cluster.to_le_bytes(),
+            network: place.network,
+            round: place.round.to_le_bytes(),
+            previous: place.previous,
+            black_hole_height: place.black_hole_height.to_le_bytes(),
+            black_hole: place.black_hole,
+            transaction_count: (transactions.len() as u32).to_le_bytes(),
+            contents_len: (contents_len as u32).to_le_bytes(),
+            root: contents_root(&place.previous, &transactions),
+            sketch,
+            proposers: proposers.0.to_le_bytes(),
+            evidence_root: Evidence::root(&place.previous, &evidence),
+        };
+        LshBlock { header, transactions }
+    }
+
+    /// Appends the contents' bytes.
+    pub fn write_contents(&self, out: &mut Vec<u8>) {
+        for transaction in &self.transactions {
+            transaction.write(out);
+        }
+    }
+
+    /// Reads the contents that `header` commits to, and checks every commitment but the sketch (a prefilter) and the signatures.
+    pub fn read_contents(header: LshHeader, reader: &mut Reader<'_>) -> Result<Self, LshBlockError> {
+        let contents = reader.bytes(header.contents_len_bytes())?;
+        if header.transaction_count() > contents.len() / FIXED_LEN_BYTES {
+            return Err(LshBlockError::Mismatch("transaction count"));
+        }
+        let mut contents = Reader::new(contents);
+        let mut transactions = Vec::with_capacity(header.transaction_count());
+        while !contents.is_empty() {
+            transactions.push(Arc::new(Transaction::read(&mut contents, header.network)?));
+        }
+        if transactions.len() != header.transaction_count() {
+            return Err(LshBlockError::Mismatch("transaction count"));
+        }
+        if contents_root(&header.previous, &transactions) != header.root {
+            return Err(LshBlockError::Mismatch("Merkle root"));
+        }
+        let evidence = find_forks(transactions.iter().map(|transaction| &**transaction));
+        if Evidence::root(&header.previous, &evidence) != header.evidence_root {
+            return Err(LshBlockError::Mismatch("evidence root"));
+        }
+        Ok(LshBlock { header, transactions })
+    }
+}
+
+/// An LSH block, its certificate and its contents: what travels and what the log keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedLshBlock {
+    /// The block.
+    pub block: LshBlock,
+    /// The facilitators' certificate.
+    pub certificate: Certificate,
+}
+
+impl SealedLshBlock {
+    /// Appends header, certificate and contents.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(bytemuck::bytes_of(&self.block.header));
+        self.certificate.write(out);
+        self.block.write_contents(out);
+    }
+
+    /// Reads the block at the front of `reader`; the certificate's signatures are not checked here.
+    pub fn read(reader: &mut Reader<'_>, network: NetworkId) -> Result<Self, LshBlockError> {
+        let header = LshHeader::read(reader, network)?;
+        let certificate = Certificate::read(reader)?;
+        let block = LshBlock::read_contents(header, reader)?;
+        Ok(SealedLshBlock { block, certificate })
+    }
+}
+
+fn contents_root(previous: &Hash, transactions: &[Arc<Transaction>]) -> Hash {
+    let leaves: Vec<Hash> = transactions.iter().map(|transaction| transaction.leaf()).collect();
+    merkle_root(previous, leaves.iter().map(|leaf| &leaf.0[..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Offer, SecretKey, StarHead};
+    use proptest::prelude::*;
+
+    const NETWORK: NetworkId = NetworkId([3; 8]);
+
+    fn sealed(count: u8) -> SealedLshBlock {
+        let key = |byte| SecretKey::from_seed([byte; 32]);
+        let transactions = (0..count)
+            .map(|i| {
+                let offer = Offer::transfer(NETWORK, &key(2 * i), StarHead::default(), key(2 * i + 1).public_key(), 9);
+                Arc::new(offer.countersign(&key(2 * i + 1), StarHead::default()).unwrap())
+            })
+            .collect();
+        let place = LshPlace {
+            cluster: 1,
+            network: NETWORK,
+            round: 4,
+            previous: Hash([1; 32]),
+            black_hole_height: 2,
+            black_hole: Hash([2; 32]),
+        };
+        let block = LshBlock::fold(place, Members(0b111), transactions, [7; SKETCH_LEN_BYTES]);
+        SealedLshBlock { block, certificate: Certificate::from_shares(&Default::default()) }
+    }
+
+    #[test]
+    fn it_reads_back() {
+        for count in [0, 1, 7] {
+            let sealed = sealed(count);
+            let mut bytes = Vec::new();
+            sealed.write(&mut bytes);
+            assert_eq!(SealedLshBlock::read(&mut Reader::new(&bytes), NETWORK), Ok(sealed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_is_an_error_or_another_hash(at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let sealed = sealed(3);
+            let mut bytes = Vec::new();
+            sealed.write(&mut bytes);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            if let Ok(other) = SealedLshBlock::read(&mut Reader::new(&bytes), NETWORK) {
+                let same_hash = other.block.header.hash() == sealed.block.header.hash();
+                prop_assert!(!same_hash || other.certificate != sealed.certificate);
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..1500), valid_front: bool) {
+            if valid_front && bytes.len() > 16 {
+                bytes[..16].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3]);
+            }
+            prop_assert!(SealedLshBlock::read(&mut Reader::new(&bytes), NETWORK).is_err());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `config.toml`: a node's settings. Unknown and contradictory settings are errors that name the line.
+
+use constellation_verify::Backend;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::ops::Range;
+use toml::Spanned;
+
+/// A node's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Where other nodes connect.
+    pub listen: SocketAddr,
+    /// Where clients and operators connect.
+    pub api: SocketAddr,
+    /// What a node's journal survives.
+    pub journal_sync: JournalSync,
+    /// The verification backend; the best of the machine when none is pinned.
+    pub backend: Option<Backend>,
+    /// Least time between the starts of two cluster rounds.
+    pub round_interval_ms: u64,
+    /// Length of the log's segment files.
+    pub segment_mib: u64,
+}
+
+/// What the journal of votes survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JournalSync {
+    /// Synced before anything leaves: a power cut included.
+    Power,
+    /// Written before anything leaves: a killed process, but not a power cut.
+    Process,
+}
+
+/// Why a `config.toml` cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigFileError {
+    /// Not the TOML expected; the text shows line and column.
+    #[error("config.toml: {0}")]
+    Toml(String),
+    /// A value that cannot be, or contradicts another.
+    #[error("config.toml, line {line}: {what}")]
+    Value {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and the remedy.
+        what: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    listen: Spanned<SocketAddr>,
+    api: Spanned<SocketAddr>,
+    journal_sync: Option<JournalSync>,
+    backend: Option<Spanned<String>>,
+    round_interval_ms: Option<Spanned<u64>>,
+    segment_mib: Option<Spanned<u64>>,
+}
+
+/// Segments must hold the largest black hole.
+const SEGMENT_MIB: Range<u64> = 32..2048;
+const ROUND_INTERVAL_MS: Range<u64> = 1..60_001;
+
+impl NodeConfig {
+    /// The default settings with the given addresses.
+    pub fn new(listen: SocketAddr, api: SocketAddr) -> Self {
+        NodeConfig {
+            listen,
+            api,
+            journal_sync: JournalSync::Power,
+            backend: None,
+            round_interval_ms: 40,
+            segment_mib: 64,
+        }
+    }
+
+    /// Reads the text of a `config.toml`.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigFileError> {
+        let raw: Unchecked = toml::from_str(text).map_err(|error| ConfigFileError::Toml(error.to_string()))?;
+        let at = |span: Range<usize>, what: String| {
+            let line = 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count();
+            ConfigFileError::Value { line, what }
+        };
+        let within = |name: &str, value: Option<Spanned<u64>>, range: Range<u64>, default: u64| match value {
+            None => Ok(default),
+            Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
+            Some(value) => {
+                let what = format!("{name} = {} is not within {} to {}", value.get_ref(), range.start, range.end - 1);
+                Err(at(value.span(), what))
+            }
+        };
+        if raw.listen.get_ref() == raw.api.get_ref() {
+            let what = format!("api = {} is the address that listen has: choose another port", raw.api.get_ref());
+            return Err(at(raw.api.span(), what));
+        }
+        let backend = match raw.backend {
+            Some(name) if name.get_ref() != "auto" => {
+                Some(name.get_ref().parse().map_err(|error| at(name.span(), format!("{error}")))?)
+            }
+            Some(_) | None => None,
+        };
+        let defaults = NodeConfig::new(*raw.listen.get_ref(), *raw.api.get_ref());
+        Ok(NodeConfig {
+            journal_sync: raw.journal_sync.unwrap_or(defaults.journal_sync),
+            backend,
+            round_interval_ms: within(
+                "round_interval_ms",
+                raw.round_interval_ms,
+                ROUND_INTERVAL_MS,
+                defaults.round_interval_ms,
+            )?,
+            segment_mib: within("segment_mib", raw.segment_mib, SEGMENT_MIB, defaults.segment_mib)?,
+            ..defaults
+        })
+    }
+
+    /// The text of a `config.toml` with every setting explained.
+    pub fn to_commented_toml(&self) -> String {
+        let journal_sync = match self.journal_sync {
+            JournalSync::Power => "power",
+            JournalSync::Process => "process",
+        };
+        let backend = self.backend.map_or("auto".to_owned(), |backend| backend.to_string());
+        format!(
+            r#"# Settings of one Constellation node. The node's key is in node.key, its network in genesis.toml, beside this file.
+
+# Where other nodes connect (TCP, encrypted). The genesis file tells the others this address.
+listen = "{listen}"
+
+# Where clients and operators connect (HTTP and WebSocket, not encrypted): keep it on loopback, or behind a proxy.
+api = "{api}"
+
+# What the journal of this node's votes survives: "power" (synced before anything leaves; also a power cut) or "process"
+# (a killed process, but not a power cut: a node that comes back from one could then contradict itself).
+journal_sync = "{journal_sync}"
+
+# Verification backend: "auto" (the best of this machine), or one by name: "avx512", "portable".
+backend = "{backend}"
+
+# Least time between the starts of two cluster rounds, in milliseconds. Lower: less latency. Higher: larger, cheaper rounds.
+round_interval_ms = {round_interval_ms}
+
+# Length of the log's files in MiB. One more than is in use is kept allocated, so that a full disk is met before it hurts.
+segment_mib = {segment_mib}
+"#,
+            listen = self.listen,
+            api = self.api,
+            round_interval_ms = self.round_interval_ms,
+            segment_mib = self.segment_mib,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> NodeConfig {
+        NodeConfig::new("127.0.0.1:7000".parse().unwrap(), "127.0.0.1:8800".parse().unwrap())
+    }
+
+    #[test]
+    fn the_commented_text_reads_back() {
+        let mut config = config();
+        assert_eq!(NodeConfig::from_toml(&config.to_commented_toml()), Ok(config.clone()));
+        (config.journal_sync, config.backend) = (JournalSync::Process, Some(Backend::Portable));
+        assert_eq!(NodeConfig::from_toml(&config.to_commented_toml()), Ok(config));
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let good = config().to_commented_toml();
+        let error = |from: &str, to: &str| {
+            let text = good.replace(from, to);
+            assert_ne!(text, good);
+            NodeConfig::from_toml(&text).unwrap_err().to_string()
+        };
+        let line = |of: &str| format!("line {}", 1 + good.lines().position(|line| line.starts_with(of)).unwrap());
+        for (message, key, word) in [
+            (error("segment_mib =", "segment_mb ="), "segment_mib", "segment_mb"),
+            (error("8800", "7000"), "api", "choose another port"),
+            (error("= 64", "= 3"), "segment_mib", "not within"),
+            (error("= 40", "= 0"), "round_interval_ms", "not within"),
+            (error("\"auto\"", "\"cuda\""), "backend", "cuda"),
+            (error("\"power\"", "\"never\""), "journal_sync", "never"),
+            (error("\"127.0.0.1:7000\"", "\"here\""), "listen", "invalid"),
+        ] {
+            assert!(message.contains(&line(key)) && message.contains(word), "{message}");
+        }
+    }
+}

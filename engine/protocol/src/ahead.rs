@@ -1,0 +1,58 @@
+//! Messages of rounds this node has not entered yet, kept within bounds. What does not fit is dropped: the sender sends all of a
+//! round's messages again when this node, once there, says where it stands.
+
+use crate::event::NodeIndex;
+use crate::message::Tier;
+use crate::round::RoundMessage;
+use std::collections::BTreeMap;
+
+/// How far ahead of its own round a node listens.
+const ROUNDS_AHEAD_MAX: u64 = 2;
+/// Votes and shares of one peer for one round, beside its payloads.
+const VOTES_MAX_BYTES: usize = 256 << 10;
+
+#[derive(Default)]
+pub(crate) struct Ahead {
+    rounds: BTreeMap<(Tier, u64), Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    messages: Vec<(NodeIndex, RoundMessage)>,
+    bytes: BTreeMap<NodeIndex, usize>,
+}
+
+impl Ahead {
+    /// Keeps a message for `round`, which lies after `current`; false when it is too far ahead or over the sender's budget.
+    pub fn keep(
+        &mut self,
+        (tier, round, current): (Tier, u64, u64),
+        from: NodeIndex,
+        message: RoundMessage,
+        (len_bytes, payload_max_bytes): (usize, usize),
+    ) -> bool {
+        if round > current.saturating_add(ROUNDS_AHEAD_MAX) {
+            return false;
+        }
+        let kept = self.rounds.entry((tier, round)).or_default();
+        let used = kept.bytes.entry(from).or_default();
+        if *used + len_bytes > payload_max_bytes + VOTES_MAX_BYTES {
+            return false;
+        }
+        *used += len_bytes;
+        kept.messages.push((from, message));
+        true
+    }
+
+    /// Whether anybody has spoken in `round`.
+    pub fn has(&self, tier: Tier, round: u64) -> bool {
+        self.rounds.contains_key(&(tier, round))
+    }
+
+    /// Hands out the messages of a round this node enters, and forgets the earlier rounds of the tier.
+    pub fn take(&mut self, tier: Tier, round: u64) -> Vec<(NodeIndex, RoundMessage)> {
+        let messages = self.rounds.remove(&(tier, round)).map(|kept| kept.messages).unwrap_or_default();
+        self.rounds.retain(|&(other, number), _| other != tier || number > round);
+        messages
+    }
+}

@@ -1,0 +1,321 @@
+//! The cluster tier: facilitators agree on transactions and certify LSH blocks, round after round, up to two rounds ahead of the galaxy.
+
+use crate::event::{Action, Fault, FaultKind, NodeIndex, Priority};
+use crate::message::{Message, Tier};
+use crate::node::{Job, Node};
+use crate::pool::Share;
+use crate::proposal::{self, ROUNDS_AHEAD_OF_GALAXY};
+use crate::round::{Round, Seat};
+use constellation_chain::{
+    Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, Members, PublicKey, Reader, SealedLshBlock,
+    Transaction, elect_facilitators,
+};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+/// The one cluster of a network.
+pub(crate) const CLUSTER: u32 = 0;
+
+/// The black hole that names a round's facilitators, and whom it names.
+#[derive(Clone)]
+pub(crate) struct Naming {
+    pub height: u64,
+    pub black_hole: Hash,
+    pub beacon: Hash,
+    pub committee: Committee,
+}
+
+/// What the current round is doing.
+enum Phase {
+    /// The common subset has no output yet.
+    Agreeing,
+    /// Transactions that this node had not verified are being verified.
+    Verifying { members: Members, transactions: Vec<Arc<Transaction>>, unverified: HashSet<Hash> },
+    /// The block is computed; signatures are being collected.
+    Signing { block: Box<LshBlock> },
+}
+
+/// One cluster's chain as this node knows it.
+pub(crate) struct Cluster {
+    /// Round and hash of the last LSH block in a black hole.
+    pub accepted: (u64, Hash),
+    /// Round and hash of the last certified LSH block.
+    pub certified: (u64, Hash),
+    /// Certified LSH blocks that are in no black hole yet.
+    pub sealed: BTreeMap<u64, Arc<SealedLshBlock>>,
+    naming: BTreeMap<u64, Naming>,
+    /// Rounds this node has a seat in, from the first that is in no black hole to the current one.
+    pub rounds: BTreeMap<u64, Round>,
+    phase: Phase,
+    next_start_us: u64,
+    adopting: Option<(Arc<SealedLshBlock>, NodeIndex)>,
+    asked: Option<(u64, u64)>,
+}
+
+impl Cluster {
+    pub fn new(genesis: Naming, next_committees: [Committee; ROUNDS_AHEAD_OF_GALAXY as usize]) -> Self {
+        let naming = next_committees
+            .into_iter()
+            .zip(1..)
+            .map(|(committee, round)| (round, Naming { committee, ..genesis.clone() }))
+            .collect();
+        Cluster {
+            accepted: (0, Hash::ZERO),
+            certified: (0, Hash::ZERO),
+            sealed: BTreeMap::new(),
+            naming,
+            rounds: BTreeMap::new(),
+            phase: Phase::Agreeing,
+            next_start_us: 0,
+            adopting: None,
+            asked: None,
+        }
+    }
+
+    pub fn current(&self) -> u64 {
+        self.certified.0 + 1
+    }
+
+    pub fn naming(&self, round: u64) -> Option<&Naming> {
+        self.naming.get(&round)
+    }
+
+    /// A black hole took the LSH block `header`, and names the facilitators two rounds on.
+    pub fn accept(&mut self, header: &LshHeader, naming: Naming) {
+        let (round, hash) = (header.round(), header.hash());
+        self.accepted = (round, hash);
+        self.naming.insert(round + ROUNDS_AHEAD_OF_GALAXY, naming);
+        self.naming = self.naming.split_off(&(round + 1));
+        self.sealed = self.sealed.split_off(&(round + 1));
+        self.rounds = self.rounds.split_off(&(round + 1));
+        if self.certified.0 <= round {
+            self.advance(round, hash);
+        }
+    }
+
+    fn advance(&mut self, round: u64, hash: Hash) {
+        self.certified = (round, hash);
+        self.phase = Phase::Agreeing;
+        if self.adopting.as_ref().is_some_and(|(sealed, _)| sealed.block.header.round() <= round) {
+            self.adopting = None;
+        }
+    }
+}
+
+/// Facilitators of `round` as `beacon` draws them from the genesis list.
+pub(crate) fn draw(node: &Node, beacon: &Hash, round: u64) -> Committee {
+    draw_from(&node.config, beacon, round)
+}
+
+pub(crate) fn draw_from(config: &crate::Config, beacon: &Hash, round: u64) -> Committee {
+    let candidates: Vec<PublicKey> = config.genesis.nodes().iter().map(|node| node.public_key).collect();
+    elect_facilitators(beacon, CLUSTER, round, &candidates, config.genesis.cluster_facilitators())
+}
+
+impl Node {
+    /// Moves the cluster tier on as far as it goes; true when anything moved.
+    pub(crate) fn progress_cluster(&mut self) -> bool {
+        let round = self.cluster.current();
+        let Some(naming) = self.cluster.naming(round).cloned() else { return false };
+        let entered = self.enter_cluster_round(round, &naming);
+        let stepped = match self.cluster.rounds.get(&round) {
+            Some(_) => self.step_cluster_round(round, &naming),
+            None => false,
+        };
+        entered || stepped
+    }
+
+    fn enter_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
+        if self.cluster.rounds.contains_key(&round) {
+            return false;
+        }
+        let Some(me) = naming.committee.index_of(&self.public_key) else { return false };
+        let tier = Tier::Cluster(CLUSTER);
+        let due = self.pool.waiting_count() > 0 && self.now_us >= self.cluster.next_start_us;
+        if !due && !self.ahead.has(tier, round) && !self.journal.contains_key(&(tier, round)) {
+            return false;
+        }
+        self.cluster.next_start_us = self.now_us + self.config.round_interval_us;
+        let seat = Seat {
+            tier,
+            number: round,
+            nodes: self.directory.indices(&naming.committee),
+            committee: naming.committee.clone(),
+            me,
+            payload_max_bytes: self.config.proposal_max_bytes(),
+        };
+        let mut entered = self.enter(seat);
+        if !entered.has_proposed() {
+            let (word, _) = naming.beacon.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
+            let share = Share { salt: u64::from_le_bytes(*word) ^ round, seats: naming.committee.len(), me };
+            let max_bytes = self.config.proposal_max_bytes();
+            let picked = self.pool.compose(&share, &self.ledger, max_bytes, &mut self.dropped);
+            entered.propose(proposal::encode_transactions(&picked));
+        }
+        self.cluster.rounds.insert(round, entered);
+        true
+    }
+
+    fn step_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
+        match &self.cluster.phase {
+            Phase::Agreeing => self.take_cluster_output(round, naming),
+            Phase::Verifying { .. } => false,
+            Phase::Signing { .. } => self.certify_lsh_block(round),
+        }
+    }
+
+    fn take_cluster_output(&mut self, round: u64, naming: &Naming) -> bool {
+        let Some(output) = self.cluster.rounds.get(&round).and_then(Round::output) else { return false };
+        let mut members = Members::default();
+        let mut seen = HashSet::new();
+        let mut transactions = Vec::new();
+        let mut faults = Vec::new();
+        for (index, payload) in output {
+            members.insert(*index);
+            match proposal::decode_transactions(payload, self.network) {
+                Ok(proposed) => transactions
+                    .extend(proposed.into_iter().filter(|transaction| seen.insert(transaction.id())).map(Arc::new)),
+                Err(error) => {
+                    let node = self.directory.index(naming.committee.get(*index));
+                    faults.extend(node.map(|node| (node, error.to_string())));
+                }
+            }
+        }
+        let tier = Tier::Cluster(CLUSTER);
+        for (node, what) in faults {
+            self.faults.push(Fault { node, kind: FaultKind::BadProposal { tier, round, what } });
+        }
+        let unverified: Vec<Arc<Transaction>> =
+            transactions.iter().filter(|transaction| !self.pool.has_verified(transaction)).cloned().collect();
+        let ids = unverified.iter().map(|transaction| transaction.id()).collect();
+        self.cluster.phase = Phase::Verifying { members, transactions, unverified: ids };
+        self.verify(Job::ClusterRound(round), unverified);
+        true
+    }
+
+    /// The verdicts on what the agreed proposals held: what does not verify is left out, by everybody alike.
+    pub(crate) fn cluster_round_verified(&mut self, round: u64, valid: &HashSet<Hash>) {
+        if round != self.cluster.current() {
+            return;
+        }
+        let Phase::Verifying { members, transactions, unverified } = &mut self.cluster.phase else { return };
+        let (members, mut transactions, unverified) =
+            (*members, std::mem::take(transactions), std::mem::take(unverified));
+        transactions.retain(|transaction| !unverified.contains(&transaction.id()) || valid.contains(&transaction.id()));
+        let Some(naming) = self.cluster.naming(round).cloned() else { return };
+        let accounts: BTreeSet<PublicKey> =
+            transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| star)).collect();
+        let accounts: Vec<PublicKey> = accounts.into_iter().collect();
+        let place = LshPlace {
+            cluster: CLUSTER,
+            network: self.network,
+            round,
+            previous: self.cluster.certified.1,
+            black_hole_height: naming.height,
+            black_hole: naming.black_hole,
+        };
+        let sketch = self.compute.sketch(&naming.beacon, &accounts);
+        let block = LshBlock::fold(place, members, transactions, sketch);
+        if let Some(current) = self.cluster.rounds.get_mut(&round) {
+            current.sign(block.header.hash(), &mut self.out);
+        }
+        self.cluster.phase = Phase::Signing { block: Box::new(block) };
+    }
+
+    fn certify_lsh_block(&mut self, round: u64) -> bool {
+        let Some(current) = self.cluster.rounds.get_mut(&round) else { return false };
+        let Some(certificate) = current.certificate(&*self.compute, &mut self.faults) else { return false };
+        let Phase::Signing { block } = std::mem::replace(&mut self.cluster.phase, Phase::Agreeing) else {
+            return false;
+        };
+        self.seal(Arc::new(SealedLshBlock { block: *block, certificate }));
+        true
+    }
+
+    fn seal(&mut self, sealed: Arc<SealedLshBlock>) {
+        let (round, hash) = (sealed.block.header.round(), sealed.block.header.hash());
+        self.pool.seal(round, &sealed.block.transactions);
+        self.cluster.sealed.insert(round, sealed);
+        self.cluster.advance(round, hash);
+    }
+
+    /// Asks `from`, who has spoken of later rounds, for the LSH block this node lacks.
+    pub(crate) fn want_lsh_block(&mut self, from: NodeIndex, certified_round: u64) {
+        const ASK_AGAIN_US: u64 = 200_000;
+        let round = self.cluster.current();
+        let asked =
+            self.cluster.asked.is_some_and(|(asked, at_us)| asked == round && self.now_us < at_us + ASK_AGAIN_US);
+        if certified_round < round || asked || self.cluster.naming(round).is_none() {
+            return;
+        }
+        self.cluster.asked = Some((round, self.now_us));
+        self.send(from, Priority::Consensus, &Message::GetLshBlock { cluster: CLUSTER, round });
+    }
+
+    /// Serves a certified LSH block that is in no black hole yet; later the black hole itself is served.
+    pub(crate) fn serve_lsh_block(&mut self, to: NodeIndex, cluster: u32, round: u64) {
+        let sealed = self.cluster.sealed.get(&round).filter(|_| cluster == CLUSTER);
+        match sealed {
+            Some(sealed) => {
+                let mut bytes = Vec::with_capacity(sealed.block.header.contents_len_bytes() + 1024);
+                sealed.write(&mut bytes);
+                self.send(to, Priority::Bulk, &Message::LshBlock(bytes));
+            }
+            None => self.send_status(to, false),
+        }
+    }
+
+    /// Takes a certified LSH block from a peer; its transactions are verified before anything is built on it.
+    pub(crate) fn take_lsh_block(&mut self, from: NodeIndex, bytes: &[u8]) {
+        let mut reader = Reader::new(bytes);
+        let sealed = match SealedLshBlock::read(&mut reader, self.network) {
+            Ok(sealed) => sealed,
+            Err(error) => return self.blame(from, FaultKind::BadBlock(error.to_string())),
+        };
+        let header = sealed.block.header;
+        if header.round() != self.cluster.current() || self.cluster.adopting.is_some() {
+            return;
+        }
+        if let Err(what) = self.check_lsh_header(&header, &sealed.certificate) {
+            return self.blame(from, FaultKind::BadBlock(what));
+        }
+        if header.previous != self.cluster.certified.1 {
+            return self.blame(from, FaultKind::BadBlock("LSH block does not follow the cluster's last one".into()));
+        }
+        let sealed = Arc::new(sealed);
+        let unverified = sealed.block.transactions.iter().filter(|one| !self.pool.has_verified(one)).cloned().collect();
+        self.cluster.adopting = Some((sealed, from));
+        self.verify(Job::AdoptLshBlock(header.hash()), unverified);
+    }
+
+    pub(crate) fn lsh_block_verified(&mut self, hash: Hash, all_valid: bool) {
+        let Some((sealed, from)) = self.cluster.adopting.take_if(|(sealed, _)| sealed.block.header.hash() == hash)
+        else {
+            return;
+        };
+        if !all_valid {
+            return self.blame(from, FaultKind::BadBlock("LSH block with a transaction that does not verify".into()));
+        }
+        self.seal(sealed);
+        self.cluster.asked = None;
+    }
+
+    /// Checks an LSH block's place and certificate, not its contents.
+    pub(crate) fn check_lsh_header(&self, header: &LshHeader, certificate: &Certificate) -> Result<(), String> {
+        if header.cluster() != CLUSTER {
+            return Err(format!("LSH block of cluster {}, which this network does not have", header.cluster()));
+        }
+        let naming = self.cluster.naming(header.round()).ok_or("LSH block of a round that cannot be open")?;
+        if (header.black_hole_height(), header.black_hole) != (naming.height, naming.black_hole) {
+            return Err("LSH block with the wrong last black hole".into());
+        }
+        certificate.verify(&header.hash(), &naming.committee, &*self.compute).map_err(|error| error.to_string())
+    }
+
+    /// Lets the cluster's rounds speak, and forget what black holes hold.
+    pub(crate) fn flush_cluster(&mut self, out: &mut Vec<Action>) {
+        for round in self.cluster.rounds.values_mut() {
+            round.flush(out, &mut self.faults);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The galaxy tier: validators agree on certified LSH blocks, apply them to the ledger, and certify black holes.
+
+use crate::cluster::{self, CLUSTER, Naming};
+use crate::event::{Action, Fault, FaultKind};
+use crate::message::Tier;
+use crate::node::{Node, Tip};
+use crate::proposal::{BeaconRound, GalaxyProposal};
+use crate::round::{Round, Seat};
+use constellation_chain::{BlackHole, BlackHolePlace, Certificate, Hash, Hasher, LshHeader, SealedLshBlock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long a validator that has nothing to propose waits for its own cluster before it joins a round with nothing.
+const JOIN_PATIENCE_US: u64 = 20_000;
+
+enum Phase {
+    /// The common subset has no output yet.
+    Agreeing,
+    /// The output is known; contents of agreed LSH blocks may still be missing.
+    Gathering { beacon: Hash, accepted: Vec<LshHeader> },
+    /// The black hole is computed and the ledger stands behind it; signatures are being collected.
+    Signing { black_hole: Arc<BlackHole> },
+}
+
+/// The galaxy's round as this node knows it.
+pub(crate) struct Galaxy {
+    round: Option<Round>,
+    entered_us: u64,
+    phase: Phase,
+    /// The round before: slower validators may still need this node's votes.
+    previous: Option<Round>,
+}
+
+impl Galaxy {
+    pub fn new() -> Self {
+        Galaxy { round: None, entered_us: 0, phase: Phase::Agreeing, previous: None }
+    }
+
+    pub fn rounds_mut(&mut self) -> impl Iterator<Item = &mut Round> {
+        self.previous.iter_mut().chain(self.round.iter_mut())
+    }
+
+    pub fn round(&self) -> Option<&Round> {
+        self.round.as_ref()
+    }
+
+    /// The black hole this node has applied but not yet seen certified.
+    pub fn signing(&self) -> Option<&Arc<BlackHole>> {
+        match &self.phase {
+            Phase::Signing { black_hole } => Some(black_hole),
+            Phase::Agreeing | Phase::Gathering { .. } => None,
+        }
+    }
+}
+
+impl Node {
+    /// Moves the galaxy tier on as far as it goes; true when anything moved.
+    pub(crate) fn progress_galaxy(&mut self) -> bool {
+        let entered = self.enter_galaxy_round();
+        self.propose_to_galaxy();
+        let stepped = match &self.galaxy.phase {
+            Phase::Agreeing => self.take_galaxy_output(),
+            Phase::Gathering { .. } => self.fold_black_hole(),
+            Phase::Signing { .. } => self.certify_black_hole(),
+        };
+        entered || stepped
+    }
+
+    fn enter_galaxy_round(&mut self) -> bool {
+        let height = self.tip.height + 1;
+        let (tier, number) = (Tier::Galaxy, height);
+        let wanted = !self.cluster.sealed.is_empty()
+            || self.ahead.has(tier, number)
+            || self.journal.contains_key(&(tier, number));
+        let me = self.validators.index_of(&self.public_key);
+        let Some(me) = me.filter(|_| self.galaxy.round.is_none() && wanted) else { return false };
+        let seat = Seat {
+            tier,
+            number,
+            nodes: self.directory.indices(&self.validators),
+            committee: self.validators.clone(),
+            me,
+            payload_max_bytes: GalaxyProposal::max_bytes(self.config.genesis.cluster_facilitators()),
+        };
+        self.galaxy.round = Some(self.enter(seat));
+        self.galaxy.entered_us = self.now_us;
+        true
+    }
+
+    fn propose_to_galaxy(&mut self) {
+        let patience_is_over = self.now_us >= self.galaxy.entered_us + JOIN_PATIENCE_US;
+        let ready = !self.cluster.sealed.is_empty() || patience_is_over;
+        let beacon = self.beacon_round();
+        if let Some(round) = self.galaxy.round.as_mut().filter(|round| ready && !round.has_proposed()) {
+            let sealed = self.cluster.sealed.values();
+            let blocks = sealed.map(|sealed| (sealed.block.header, sealed.certificate.clone())).collect();
+            round.propose(GalaxyProposal { proof: beacon.prove(&self.config.key), blocks }.encode());
+        }
+    }
+
+    fn beacon_round(&self) -> BeaconRound {
+        BeaconRound { network: self.network, height: self.tip.height + 1, previous: self.tip.beacon }
+    }
+
+    fn take_galaxy_output(&mut self) -> bool {
+        let Some(output) = self.galaxy.round.as_ref().and_then(Round::output) else { return false };
+        let beacon_round = self.beacon_round();
+        let mut outputs = Vec::new();
+        let mut named: BTreeMap<u64, LshHeader> = BTreeMap::new();
+        let mut bad = Vec::new();
+        for (index, payload) in output {
+            match self.read_galaxy_proposal(&beacon_round, *index, payload) {
+                Ok((output, blocks)) => {
+                    outputs.push((*index, output));
+                    named.extend(blocks.into_iter().map(|header| (header.round(), header)));
+                }
+                Err(what) => bad.extend(self.directory.index(self.validators.get(*index)).map(|node| (node, what))),
+            }
+        }
+        let (tier, round) = (Tier::Galaxy, self.tip.height + 1);
+        self.faults.extend(
+            bad.into_iter().map(|(node, what)| Fault { node, kind: FaultKind::BadProposal { tier, round, what } }),
+        );
+        let mut accepted: Vec<LshHeader> = Vec::new();
+        let (mut last, mut previous) = self.cluster.accepted;
+        while let Some(header) = named.get(&(last + 1)).filter(|header| header.previous == previous) {
+            accepted.push(*header);
+            (last, previous) = (header.round(), header.hash());
+        }
+        self.galaxy.phase = Phase::Gathering { beacon: beacon_round.next(&outputs), accepted };
+        true
+    }
+
+    /// A proposal counts when its verifiable output holds and every block it names is certified. Everybody judges alike: what is
+    /// checked depends on the black holes so far, which everybody in this round shares.
+    fn read_galaxy_proposal(
+        &self,
+        beacon_round: &BeaconRound,
+        index: usize,
+        payload: &[u8],
+    ) -> Result<(Hash, Vec<LshHeader>), String> {
+        let proposal = GalaxyProposal::decode(payload, self.network).map_err(|error| error.to_string())?;
+        let output = self
+            .validators
+            .get(index)
+            .and_then(|key| beacon_round.output(key, &proposal.proof))
+            .ok_or("its verifiable output does not hold")?;
+        for (header, certificate) in &proposal.blocks {
+            let known = self.cluster.sealed.get(&header.round()).is_some_and(|sealed| sealed.block.header == *header);
+            if !known {
+                self.check_lsh_header(header, certificate)?;
+            }
+        }
+        Ok((output, proposal.blocks.into_iter().map(|(header, _)| header).collect()))
+    }
+
+    fn fold_black_hole(&mut self) -> bool {
+        let Phase::Gathering { beacon, accepted } = &self.galaxy.phase else { return false };
+        let beacon = *beacon;
+        let mut blocks: Vec<Arc<SealedLshBlock>> = Vec::with_capacity(accepted.len());
+        for header in accepted {
+            match self.cluster.sealed.get(&header.round()).filter(|sealed| sealed.block.header == *header) {
+                Some(sealed) => blocks.push(sealed.clone()),
+                None => {
+                    self.fetch_agreed_contents();
+                    return false;
+                }
+            }
+        }
+        let transactions = blocks.iter().flat_map(|sealed| &sealed.block.transactions);
+        let application = self.ledger.apply(transactions.map(|transaction| &**transaction));
+        let place = BlackHolePlace {
+            network: self.network,
+            height: self.tip.height + 1,
+            previous: self.tip.hash,
+            state: self.ledger.state(),
+            beacon,
+            facilitators: self.next_facilitators(&beacon, blocks.iter().map(|sealed| sealed.block.header.round())),
+        };
+        let black_hole = Arc::new(BlackHole::fold(place, blocks, application));
+        let hash = black_hole.header.hash();
+        if let Some(round) = &mut self.galaxy.round {
+            round.sign(hash, &mut self.out);
+        }
+        self.galaxy.phase = Phase::Signing { black_hole };
+        true
+    }
+
+    /// Any validator that proposed has the contents of what it named; who signed the certificate has them too.
+    fn fetch_agreed_contents(&mut self) {
+        let Phase::Gathering { accepted, .. } = &self.galaxy.phase else { return };
+        let Some(last) = accepted.last().map(LshHeader::round) else { return };
+        let connected: Vec<_> = self.peers.connected().collect();
+        if !connected.is_empty() {
+            let turn = (self.now_us / 100_000) as usize % connected.len();
+            self.want_lsh_block(connected[turn], last);
+        }
+    }
+
+    fn certify_black_hole(&mut self) -> bool {
+        let Some(round) = &mut self.galaxy.round else { return false };
+        let Some(certificate) = round.certificate(&*self.compute, &mut self.faults) else { return false };
+        let Phase::Signing { black_hole } = &self.galaxy.phase else { return false };
+        let black_hole = black_hole.clone();
+        self.finish_black_hole(black_hole, certificate);
+        true
+    }
+
+    /// The hash over the facilitators that a black hole with this beacon names.
+    pub(crate) fn next_facilitators(&self, beacon: &Hash, accepted_rounds: impl Iterator<Item = u64>) -> Hash {
+        let mut hasher = Hasher::new(b"cst.faci");
+        for round in accepted_rounds {
+            let named = round + crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
+            let committee = cluster::draw(self, beacon, named);
+            hasher.update(&CLUSTER.to_le_bytes()).update(&named.to_le_bytes()).update(&committee.hash().0);
+        }
+        hasher.finish()
+    }
+
+    /// A certified black hole, applied already, becomes the tip: everything below it is settled.
+    pub(crate) fn finish_black_hole(&mut self, black_hole: Arc<BlackHole>, certificate: Certificate) {
+        self.settle_black_hole(&black_hole);
+        self.out.push(Action::Append { black_hole, certificate });
+        self.last_progress_us = self.now_us;
+    }
+
+    /// Moves the tip, the cluster, the pool and the mailbox past a black hole that the ledger has applied.
+    pub(crate) fn settle_black_hole(&mut self, black_hole: &BlackHole) {
+        let header = &black_hole.header;
+        self.tip = Tip { height: header.height(), hash: header.hash(), beacon: header.beacon };
+        let mut last_round = self.cluster.accepted.0;
+        for sealed in &black_hole.lsh_blocks {
+            let round = sealed.block.header.round();
+            let named = round + crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
+            let committee = cluster::draw(self, &header.beacon, named);
+            let naming =
+                Naming { height: header.height(), black_hole: header.hash(), beacon: header.beacon, committee };
+            self.cluster.accept(&sealed.block.header, naming);
+            self.retire(Tier::Cluster(CLUSTER), round);
+            last_round = round;
+        }
+        self.retire(Tier::Galaxy, header.height());
+        self.pool.settle(black_hole.outcomes(), last_round);
+        for transaction in black_hole.transactions() {
+            self.offers.settle(transaction);
+        }
+        self.galaxy.previous = self.galaxy.round.take_if(|round| round.number() <= header.height());
+        self.galaxy.phase = Phase::Agreeing;
+    }
+
+    fn retire(&mut self, tier: Tier, round: u64) {
+        self.journal.remove(&(tier, round));
+        self.out.push(Action::Retire { tier, round });
+    }
+}

@@ -1,0 +1,52 @@
+//! A node's whole behaviour as one pure state machine: transaction pool, consensus rounds at both tiers, ledger
+//! application, catch-up, and the light clients' mailbox.
+//!
+//! [`Node`] takes [`Event`]s and gives back [`Action`]s. It must never do I/O, read a clock, start a thread or draw randomness:
+//! time comes with the events, and verification, disk and network are actions it asks for and events it is given. So the simulator
+//! runs thousands of nodes in one thread with the code that runs in production.
+//!
+//! The caller's contract, which all of the safety argument rests on:
+//! 1. [`Action::Journal`] is carried out, as durably as the operator chose, before any later [`Action::Send`] of the same list.
+//! 2. After a restart the node is given its own log ([`Node::replay`]) and its own journal ([`Node::restore`]) before anything else.
+//! 3. [`Node::poll`] is called after every batch of events; what a batch causes then leaves together.
+//!
+//! ```
+//! use constellation_protocol::{Config, Node};
+//! # use constellation_chain::*;
+//! # struct Engine;
+//! # impl CheckSignatures for Engine { fn check(&self, items: &[SignedMessage<'_>]) -> Vec<bool> { vec![true; items.len()] } }
+//! # impl constellation_protocol::Compute for Engine {
+//! #     fn sketch(&self, _: &Hash, _: &[PublicKey]) -> [u8; 128] { [0; 128] }
+//! # }
+//! let key = SecretKey::from_seed([1; 32]);
+//! let node = GenesisNode { public_key: key.public_key(), address: "127.0.0.1:7000".parse().unwrap() };
+//! let genesis = Genesis::new("docs", 1, vec![node], vec![]).unwrap();
+//! let mut node = Node::new(Config::new(genesis, key), std::sync::Arc::new(Engine)).unwrap();
+//! assert!(node.poll(0).is_empty());
+//! ```
+
+mod ahead;
+mod audit;
+mod catch_up;
+mod cluster;
+mod coin;
+mod config;
+mod event;
+mod galaxy;
+mod journal;
+mod message;
+mod node;
+mod offers;
+mod pool;
+mod proposal;
+mod round;
+
+pub use audit::{AuditError, Auditor};
+pub use config::{Config, ConfigError};
+pub use event::{
+    Action, Admission, Answer, Compute, Event, Fault, FaultKind, NodeIndex, NodeStatus, Priority, Query, StarAnswer,
+    TransactionState,
+};
+pub use journal::{JournalRecord, JournalRecordError};
+pub use message::{Message, MessageError, Tier};
+pub use node::{Node, ReplayError};

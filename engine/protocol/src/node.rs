@@ -1,0 +1,475 @@
+//! The node: takes events, moves both tiers on, and collects actions.
+
+use crate::ahead::Ahead;
+use crate::catch_up::{CatchUp, Peers};
+use crate::cluster::{self, CLUSTER, Cluster, Naming};
+use crate::config::{Config, ConfigError};
+use crate::event::{
+    Action, Answer, Compute, Event, Fault, FaultKind, NodeIndex, NodeStatus, Priority, Query, StarAnswer,
+};
+use crate::galaxy::Galaxy;
+use crate::journal::JournalRecord;
+use crate::message::{Message, Tier};
+use crate::offers::Offers;
+use crate::pool::{Dropped, Pool};
+use crate::round::{Round, RoundMessage, Seat};
+use constellation_acs::JournalEntry;
+use constellation_chain::{BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, Transaction};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Between two looks at what is late, in microseconds.
+const TICK_US: u64 = 20_000;
+/// Without progress for this long, a node in the middle of a round asks its peers to say everything again.
+const STALLED_US: u64 = 500_000;
+/// A round's messages are not sent to the same peer again sooner than this.
+const RESEND_US: u64 = 200_000;
+/// Between two searches for what has waited too long.
+const EXPIRE_US: u64 = 5_000_000;
+
+/// The last black hole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tip {
+    pub height: u64,
+    pub hash: Hash,
+    pub beacon: Hash,
+}
+
+/// Where a key stands in the genesis' list.
+pub(crate) struct Directory {
+    indices: HashMap<PublicKey, NodeIndex>,
+}
+
+impl Directory {
+    pub fn index(&self, key: Option<&PublicKey>) -> Option<NodeIndex> {
+        self.indices.get(key?).copied()
+    }
+
+    /// The members' indices; every committee is drawn from the genesis' nodes.
+    pub fn indices(&self, committee: &Committee) -> Vec<NodeIndex> {
+        committee.members().iter().filter_map(|key| self.index(Some(key))).collect()
+    }
+}
+
+/// What a verification was for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Job {
+    ClusterRound(u64),
+    AdoptLshBlock(Hash),
+    BlackHole(Hash),
+}
+
+/// Why a stored black hole cannot be replayed: the log and the genesis do not belong together, or the log was made by a broken node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// It does not follow the one before.
+    #[error(
+        "the log's black hole {height} does not follow black hole {tip}: is this the log of another network, or was it repaired?"
+    )]
+    NotNext {
+        /// Its height.
+        height: u64,
+        /// Height of the one before.
+        tip: u64,
+    },
+    /// The ledger does not come out as recorded.
+    #[error("the log's {0}")]
+    Diverged(String),
+}
+
+/// A node of a constellation: facilitator, galaxy validator, and door for the stars, as a pure state machine.
+pub struct Node {
+    pub(crate) config: Config,
+    pub(crate) compute: Arc<dyn Compute>,
+    pub(crate) public_key: PublicKey,
+    pub(crate) network: NetworkId,
+    pub(crate) validators: Committee,
+    pub(crate) directory: Directory,
+    pub(crate) now_us: u64,
+    pub(crate) tip: Tip,
+    pub(crate) ledger: Ledger,
+    pub(crate) pool: Pool,
+    pub(crate) offers: Offers,
+    pub(crate) cluster: Cluster,
+    pub(crate) galaxy: Galaxy,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) peers: Peers,
+    pub(crate) ahead: Ahead,
+    /// What the journal holds of rounds that are not settled, until the round is entered.
+    pub(crate) journal: HashMap<(Tier, u64), Vec<JournalEntry>>,
+    pub(crate) out: Vec<Action>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) last_progress_us: u64,
+    jobs: HashMap<u64, (Job, Vec<Hash>)>,
+    next_job: u64,
+    next_tick_us: u64,
+    next_status_us: u64,
+    next_expire_us: u64,
+    resent_us: HashMap<NodeIndex, u64>,
+    halted: bool,
+}
+
+impl Node {
+    /// A node before the first black hole.
+    pub fn new(config: Config, compute: Arc<dyn Compute>) -> Result<Self, ConfigError> {
+        let public_key = config.key.public_key();
+        if config.genesis.validators().index_of(&public_key).is_none() {
+            return Err(ConfigError::NotInGenesis(public_key));
+        }
+        Ok(Node::bystander(config, compute))
+    }
+
+    /// A node that may be in no committee: it can follow a chain, and will never speak.
+    pub(crate) fn bystander(config: Config, compute: Arc<dyn Compute>) -> Self {
+        let genesis = config.genesis.clone();
+        let public_key = config.key.public_key();
+        let validators = genesis.validators();
+        let indices = validators.members().iter().zip(0..).map(|(key, index)| (*key, index)).collect();
+        let hash = genesis.hash();
+        let naming = Naming { height: 0, black_hole: hash, beacon: hash, committee: validators.clone() };
+        let committees = [1, 2].map(|round| cluster::draw_from(&config, &hash, round));
+        Node {
+            compute,
+            public_key,
+            network: genesis.network_id(),
+            validators,
+            directory: Directory { indices },
+            now_us: 0,
+            tip: Tip { height: 0, hash, beacon: hash },
+            ledger: Ledger::new(&genesis),
+            pool: Pool::default(),
+            offers: Offers::default(),
+            cluster: Cluster::new(naming, committees),
+            galaxy: Galaxy::new(),
+            catch_up: CatchUp::default(),
+            peers: Peers::default(),
+            ahead: Ahead::default(),
+            journal: HashMap::new(),
+            out: Vec::new(),
+            faults: Vec::new(),
+            dropped: Vec::new(),
+            last_progress_us: 0,
+            jobs: HashMap::new(),
+            next_job: 0,
+            next_tick_us: 0,
+            next_status_us: 0,
+            next_expire_us: EXPIRE_US,
+            resent_us: HashMap::new(),
+            halted: false,
+            config,
+        }
+    }
+
+    /// Takes the next black hole of this node's own log, after a restart. Its signatures were verified before it was written.
+    pub fn replay(&mut self, black_hole: &BlackHole) -> Result<(), ReplayError> {
+        let header = &black_hole.header;
+        if header.height() != self.tip.height + 1 || header.previous != self.tip.hash {
+            return Err(ReplayError::NotNext { height: header.height(), tip: self.tip.height });
+        }
+        self.apply_certified(black_hole).map_err(ReplayError::Diverged)?;
+        self.settle_black_hole(black_hole);
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Takes this node's own journal, in order, after the log: what it said in rounds that are not settled it will not contradict.
+    pub fn restore(&mut self, records: impl IntoIterator<Item = JournalRecord>) {
+        for record in records {
+            let settled = match record.tier {
+                Tier::Cluster(_) => self.cluster.accepted.0,
+                Tier::Galaxy => self.tip.height,
+            };
+            if record.round > settled {
+                self.journal.entry((record.tier, record.round)).or_default().push(record.entry);
+            }
+        }
+    }
+
+    /// This node's place in the genesis' list.
+    pub fn index(&self) -> NodeIndex {
+        self.validators.index_of(&self.public_key).unwrap_or_default() as NodeIndex
+    }
+
+    /// The ledger after the last black hole this node has applied.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Height and hash of the last black hole.
+    pub fn tip(&self) -> (u64, Hash) {
+        (self.tip.height, self.tip.hash)
+    }
+
+    /// Takes an event. Actions come from the next [`Node::poll`].
+    pub fn handle(&mut self, now_us: u64, event: Event) {
+        self.now_us = now_us.max(self.now_us);
+        match event {
+            Event::Connected(peer) => {
+                self.peers.connect(peer);
+                self.send_status(peer, true);
+            }
+            Event::Disconnected(peer) => self.peers.disconnect(peer),
+            Event::Message { from, bytes } => self.take_message(from, &bytes),
+            Event::Submit { ticket, transactions } => {
+                let admissions = self.admit(transactions);
+                self.out.push(Action::Submitted { ticket, admissions });
+            }
+            Event::Gossiped(transactions) => {
+                self.admit(transactions);
+            }
+            Event::Offer { ticket, offer } => {
+                let admission = self.offers.admit(offer.clone(), &self.ledger, &self.config, self.now_us);
+                if admission == crate::Admission::Admitted {
+                    self.out.push(Action::GossipOffer(offer));
+                }
+                if let Some(ticket) = ticket {
+                    self.out.push(Action::Submitted { ticket, admissions: vec![admission] });
+                }
+            }
+            Event::Verified { job, verdicts } => self.take_verdicts(job, &verdicts),
+            Event::Query { ticket, query } => {
+                let answer = self.answer(query);
+                self.out.push(Action::Answer { ticket, answer });
+            }
+        }
+    }
+
+    /// Moves on as far as possible and hands out what has to be done, in order.
+    pub fn poll(&mut self, now_us: u64) -> Vec<Action> {
+        self.now_us = now_us.max(self.now_us);
+        if self.halted {
+            return std::mem::take(&mut self.out);
+        }
+        if self.now_us >= self.next_tick_us {
+            self.tick();
+        }
+        loop {
+            while self.progress_catch_up() | self.progress_cluster() | self.progress_galaxy() {}
+            // Votes that a round says to itself can complete it: a committee of one decides alone.
+            if !self.flush_rounds() {
+                break;
+            }
+        }
+        let faults = std::mem::take(&mut self.faults);
+        self.out.extend(faults.into_iter().map(Action::Fault));
+        let dropped = std::mem::take(&mut self.dropped);
+        self.out.extend(dropped.into_iter().map(|(id, reason)| Action::Dropped { id, reason }));
+        std::mem::take(&mut self.out)
+    }
+
+    fn flush_rounds(&mut self) -> bool {
+        let mut out = std::mem::take(&mut self.out);
+        let before = out.len();
+        self.flush_cluster(&mut out);
+        for round in self.galaxy.rounds_mut() {
+            round.flush(&mut out, &mut self.faults);
+        }
+        self.out = out;
+        self.out.len() > before
+    }
+
+    fn tick(&mut self) {
+        self.next_tick_us = self.now_us + TICK_US;
+        for round in self.cluster.rounds.values_mut().chain(self.galaxy.rounds_mut()) {
+            round.tick();
+        }
+        self.ask_for_black_holes();
+        if self.now_us >= self.next_expire_us {
+            self.next_expire_us = self.now_us + EXPIRE_US;
+            self.pool.expire(self.now_us.saturating_sub(self.config.pool_ttl_us), &mut self.dropped);
+            self.offers.expire(self.now_us);
+        }
+        let in_a_round = self.galaxy.round().is_some() || !self.cluster.rounds.is_empty();
+        let stalled = self.now_us >= self.last_progress_us.saturating_add(STALLED_US);
+        if in_a_round && stalled && self.now_us >= self.next_status_us {
+            self.next_status_us = self.now_us + STALLED_US;
+            for peer in self.peers.connected().collect::<Vec<_>>() {
+                self.send_status(peer, true);
+            }
+        }
+    }
+
+    /// Enters a round: with what the journal says this node said, and with what arrived ahead of time.
+    pub(crate) fn enter(&mut self, seat: Seat) -> Round {
+        let (tier, number) = (seat.tier, seat.number);
+        let entries = self.journal.remove(&(tier, number)).unwrap_or_default();
+        let mut round = Round::new(seat, self.config.key.clone(), self.network, entries);
+        for (from, message) in self.ahead.take(tier, number) {
+            if let Err(kind) = round.handle(from, message) {
+                self.faults.push(Fault { node: from, kind });
+            }
+        }
+        self.last_progress_us = self.now_us;
+        round
+    }
+
+    fn take_message(&mut self, from: NodeIndex, bytes: &[u8]) {
+        let message = match Message::decode(bytes, COMMITTEE_MAX) {
+            Ok(message) => message,
+            Err(error) => return self.blame(from, FaultKind::Malformed(error.to_string())),
+        };
+        match message {
+            Message::Round { tier, round, message } => {
+                self.take_round_message(from, (tier, round), RoundMessage::Subset(message), bytes.len());
+            }
+            Message::Share { tier, round, share } => {
+                self.take_round_message(from, (tier, round), RoundMessage::Share(share), bytes.len());
+            }
+            Message::Status { height, cluster_round, answer } => self.take_status(from, height, cluster_round, answer),
+            Message::GetBlackHole { height } => {
+                if (1..=self.tip.height).contains(&height) {
+                    self.out.push(Action::Serve { to: from, height });
+                }
+            }
+            Message::GetLshBlock { cluster, round } => self.serve_lsh_block(from, cluster, round),
+            Message::BlackHole(bytes) => self.take_black_hole(from, &bytes),
+            Message::LshBlock(bytes) => self.take_lsh_block(from, &bytes),
+        }
+    }
+
+    fn take_round_message(
+        &mut self,
+        from: NodeIndex,
+        (tier, number): (Tier, u64),
+        message: RoundMessage,
+        len_bytes: usize,
+    ) {
+        let current = match tier {
+            Tier::Cluster(CLUSTER) => self.cluster.current(),
+            Tier::Galaxy => self.tip.height + 1,
+            Tier::Cluster(_) => return self.blame(from, FaultKind::NoSeat { tier, round: number }),
+        };
+        let round = match tier {
+            Tier::Cluster(_) => self.cluster.rounds.get_mut(&number),
+            Tier::Galaxy => self.galaxy.rounds_mut().find(|round| round.number() == number),
+        };
+        if let Some(round) = round {
+            if let Err(kind) = round.handle(from, message) {
+                self.blame(from, kind);
+            }
+            return;
+        }
+        if number < current {
+            return;
+        }
+        let kept =
+            self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
+        if !kept && number <= current {
+            self.blame(from, FaultKind::Flood);
+        }
+        // Who speaks in a round has settled the one before it.
+        if number > current {
+            match tier {
+                Tier::Cluster(_) => self.want_lsh_block(from, number - 1),
+                Tier::Galaxy => self.peers.reached(from, number - 1),
+            }
+        }
+    }
+
+    fn take_status(&mut self, from: NodeIndex, height: u64, cluster_round: u64, answer: bool) {
+        self.peers.reached(from, height);
+        self.want_lsh_block(from, cluster_round);
+        let due = self.resent_us.get(&from).is_none_or(|&at_us| self.now_us >= at_us + RESEND_US);
+        if due {
+            self.resent_us.insert(from, self.now_us);
+            let mut out = std::mem::take(&mut self.out);
+            for round in self.cluster.rounds.values().filter(|round| round.number() > cluster_round) {
+                round.resend_to(from, &mut out);
+            }
+            for round in self.galaxy.rounds_mut().filter(|round| round.number() > height) {
+                round.resend_to(from, &mut out);
+            }
+            self.out = out;
+        }
+        if answer {
+            self.send_status(from, false);
+        }
+    }
+
+    pub(crate) fn send_status(&mut self, to: NodeIndex, answer: bool) {
+        let status = Message::Status { height: self.tip.height, cluster_round: self.cluster.certified.0, answer };
+        self.send(to, Priority::Consensus, &status);
+    }
+
+    pub(crate) fn send(&mut self, to: NodeIndex, priority: Priority, message: &Message) {
+        self.out.push(Action::Send { to, priority, bytes: message.to_bytes().into() });
+    }
+
+    pub(crate) fn blame(&mut self, node: NodeIndex, kind: FaultKind) {
+        self.faults.push(Fault { node, kind });
+    }
+
+    pub(crate) fn halt(&mut self, why: String) {
+        self.halted = true;
+        self.out.push(Action::Halt(why));
+    }
+
+    /// Asks for the signatures of `transactions`; with none to check, the job is done at once.
+    pub(crate) fn verify(&mut self, job: Job, transactions: Vec<Arc<Transaction>>) {
+        self.next_job += 1;
+        let id = self.next_job;
+        self.jobs.insert(id, (job, transactions.iter().map(|transaction| transaction.id()).collect()));
+        if transactions.is_empty() {
+            self.take_verdicts(id, &[]);
+        } else {
+            self.out.push(Action::Verify { job: id, transactions });
+        }
+    }
+
+    fn take_verdicts(&mut self, id: u64, verdicts: &[bool]) {
+        let Some((job, ids)) = self.jobs.remove(&id) else { return };
+        let valid: HashSet<Hash> = ids.iter().zip(verdicts).filter(|(_, valid)| **valid).map(|(id, _)| *id).collect();
+        let all_valid = verdicts.len() == ids.len() && verdicts.iter().all(|valid| *valid);
+        match job {
+            Job::ClusterRound(round) => self.cluster_round_verified(round, &valid),
+            Job::AdoptLshBlock(hash) => self.lsh_block_verified(hash, all_valid),
+            Job::BlackHole(hash) => self.black_hole_verified(hash, all_valid),
+        }
+    }
+
+    fn admit(&mut self, transactions: Vec<Arc<Transaction>>) -> Vec<crate::Admission> {
+        let mut admissions = Vec::with_capacity(transactions.len());
+        let mut fresh = Vec::new();
+        for transaction in transactions {
+            let admission = self.pool.admit(transaction.clone(), &self.ledger, &self.config, self.now_us);
+            if admission == crate::Admission::Admitted {
+                fresh.push(transaction);
+            }
+            admissions.push(admission);
+        }
+        if !fresh.is_empty() {
+            self.out.push(Action::Gossip(fresh));
+        }
+        admissions
+    }
+
+    fn answer(&self, query: Query) -> Answer {
+        match query {
+            Query::Star(star) => {
+                let account = self.ledger.account(&star);
+                Answer::Star(StarAnswer {
+                    balance: account.map_or(0, |account| account.balance),
+                    head: self.ledger.head(&star),
+                    forks: account.map_or(0, |account| account.forks),
+                    height: self.tip.height,
+                })
+            }
+            Query::Transaction(id) => Answer::Transaction(self.pool.state_of(&id)),
+            Query::Offers(star) => Answer::Offers(self.offers.waiting_for(&star)),
+            Query::Status => Answer::Status(NodeStatus {
+                network_id: self.network,
+                public_key: self.public_key,
+                height: self.tip.height,
+                black_hole: self.tip.hash,
+                cluster_round: self.cluster.certified.0,
+                pool: self.pool.waiting_count(),
+                offers: self.offers.len(),
+                accounts: self.ledger.account_count(),
+                peers_connected: self.peers.connected_count(),
+                best_known_height: self.peers.best_height().max(self.tip.height),
+                state: self.ledger.state(),
+            }),
+        }
+    }
+}

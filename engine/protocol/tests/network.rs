@@ -1,0 +1,232 @@
+//! Whole networks in the simulator: what is sent is committed, once, alike on every node, through kills, restarts and forks.
+
+mod common;
+
+use common::{Network, Stars};
+use constellation_chain::{BlackHole, Reason, StarHead, Transaction};
+use constellation_protocol::{Admission, Answer, Query, TransactionState};
+
+const SECOND_US: u64 = 1_000_000;
+
+fn load(network: &mut Network, stars: &mut Stars, transfers: usize, gap_us: u64) {
+    for _ in 0..transfers {
+        stars.send_one(network);
+        network.run(gap_us);
+    }
+}
+
+#[test]
+fn everything_sent_is_committed_alike_everywhere() {
+    for (seed, nodes, seats) in [(1, 4, 4), (2, 7, 4), (3, 1, 1), (4, 2, 2), (5, 10, 7)] {
+        let mut network = Network::new(seed, nodes, seats, 40);
+        let mut stars = Stars::new(40);
+        network.run(50_000);
+        load(&mut network, &mut stars, 60, 7_000);
+        network.run(3 * SECOND_US);
+        for index in 0..nodes {
+            assert!(stars.all_applied(&network, index), "{nodes} nodes, {seats} seats: node {index} lacks something");
+            assert_eq!(network.height(index), network.height(0));
+        }
+        network.assert_logs_agree();
+        assert_eq!(network.faults, [], "nobody was faulty");
+    }
+}
+
+#[test]
+fn an_idle_network_makes_no_black_holes() {
+    let mut network = Network::new(1, 4, 4, 4);
+    network.run(5 * SECOND_US);
+    assert_eq!(network.height(0), 0);
+}
+
+#[test]
+fn of_a_fork_sent_to_two_nodes_exactly_one_stands_and_the_pair_is_evidence() {
+    for seed in 0..20 {
+        let mut network = Network::new(seed, 4, 4, 4);
+        network.run(50_000);
+        let start = StarHead::default();
+        let (one, rival) = (network.transfer((0, start), (1, start), 5), network.transfer((0, start), (2, start), 5));
+        network.submit(0, &one);
+        network.submit(3, &rival);
+        network.run(3 * SECOND_US);
+        network.assert_logs_agree();
+        for index in 0..4 {
+            let applied = network.applied(index);
+            assert_eq!(applied.contains(&one.id()) as u8 + applied.contains(&rival.id()) as u8, 1, "seed {seed}");
+            let log = &network.disks[index].log;
+            let evidence: Vec<_> = log.iter().flat_map(|(black_hole, _)| &black_hole.evidence).collect();
+            assert_eq!(evidence.len(), 1, "seed {seed}: node {index}");
+            assert!([one.id(), rival.id()].contains(&evidence[0].standing));
+            assert!([one.id(), rival.id()].contains(&evidence[0].rival) && evidence[0].rival != evidence[0].standing);
+            let censored: Vec<_> =
+                log.iter().flat_map(|(black_hole, _)| black_hole.outcomes()).filter_map(|(_, reason)| reason).collect();
+            assert_eq!(censored, [Reason::Fork]);
+        }
+    }
+}
+
+#[test]
+fn a_node_that_was_away_catches_up_and_takes_part_again() {
+    let mut network = Network::new(7, 4, 4, 40);
+    let mut stars = Stars::new(40);
+    load(&mut network, &mut stars, 30, 10_000);
+    network.kill(2);
+    load(&mut network, &mut stars, 60, 10_000);
+    network.run(SECOND_US);
+    assert!(network.height(0) > network.height(2) + 3, "commits go on without it");
+    network.start(2);
+    network.run(3 * SECOND_US);
+    assert!(stars.all_applied(&network, 2));
+    // It takes part: with another one gone the network needs it.
+    network.kill(0);
+    load(&mut network, &mut stars, 20, 10_000);
+    network.run(3 * SECOND_US);
+    stars.resend(&mut network);
+    network.run(3 * SECOND_US);
+    assert!(stars.all_applied(&network, 2));
+    network.assert_logs_agree();
+}
+
+#[test]
+fn with_two_of_four_gone_commits_stop_and_go_on_when_one_comes_back() {
+    for seed in 0..10 {
+        let mut network = Network::new(seed, 4, 4, 40);
+        let mut stars = Stars::new(40);
+        load(&mut network, &mut stars, 20 + seed as usize, 9_000);
+        network.kill(1);
+        network.kill(3);
+        network.run(SECOND_US / 10);
+        let stopped_at = network.height(0).max(network.height(2));
+        load(&mut network, &mut stars, 20, 9_000);
+        network.run(2 * SECOND_US);
+        assert!(network.height(0).max(network.height(2)) <= stopped_at, "seed {seed}: two of four cannot commit");
+        network.start(3);
+        network.run(4 * SECOND_US);
+        stars.resend(&mut network);
+        network.run(4 * SECOND_US);
+        for index in [0, 2, 3] {
+            assert!(stars.all_applied(&network, index), "seed {seed}: node {index}");
+        }
+        network.assert_logs_agree();
+    }
+}
+
+#[test]
+fn kills_at_any_moment_lose_nothing_and_contradict_nothing() {
+    for seed in 100..130 {
+        let mut network = Network::new(seed, 4, 4, 40);
+        let mut stars = Stars::new(40);
+        for _ in 0..6 {
+            load(&mut network, &mut stars, 6, 3_000);
+            let count = 1 + network.chance.below(4) as usize;
+            let victims: Vec<usize> = (0..count).map(|_| network.chance.below(4) as usize).collect();
+            for &victim in &victims {
+                network.kill(victim);
+            }
+            let away_us = network.chance.below(200_000);
+            network.run(away_us);
+            for victim in victims {
+                if network.nodes[victim].is_none() {
+                    network.start(victim);
+                }
+            }
+        }
+        for _ in 0..4 {
+            network.run(3 * SECOND_US);
+            stars.resend(&mut network);
+        }
+        network.run(4 * SECOND_US);
+        for index in 0..4 {
+            assert!(
+                stars.all_applied(&network, index),
+                "seed {seed}: node {index} at height {}",
+                network.height(index)
+            );
+        }
+        network.assert_logs_agree();
+        assert_eq!(network.faults, [], "seed {seed}: a restarted node contradicted itself");
+    }
+}
+
+#[test]
+fn garbage_from_a_peer_is_blamed_and_changes_nothing() {
+    let mut network = Network::new(9, 4, 4, 40);
+    let mut stars = Stars::new(40);
+    network.run(50_000);
+    for i in 0..200u64 {
+        let len = network.chance.below(90) as usize;
+        let bytes: Vec<u8> = (0..len).map(|_| network.chance.below(256) as u8).collect();
+        network.give(0, constellation_protocol::Event::Message { from: 3, bytes });
+        let far = common::round_message(constellation_protocol::Tier::Galaxy, i * 1000, &[1; 100]);
+        network.give(0, constellation_protocol::Event::Message { from: 3, bytes: far });
+    }
+    load(&mut network, &mut stars, 20, 5_000);
+    network.run(3 * SECOND_US);
+    assert!((0..4).all(|index| stars.all_applied(&network, index)));
+    assert!(network.faults.iter().any(|(by, fault)| (*by, fault.node) == (0, 3)));
+    assert!(network.faults.iter().all(|(_, fault)| fault.node == 3), "{:?}", network.faults);
+}
+
+#[test]
+fn clients_see_what_becomes_of_a_transaction() {
+    let mut network = Network::new(3, 4, 4, 4);
+    network.run(50_000);
+    let start = StarHead::default();
+    let good = network.transfer((0, start), (1, start), 5);
+    let overdraft = network.transfer((2, start), (3, start), 2_000_000);
+    let tickets = [network.submit(1, &good), network.submit(1, &overdraft)];
+    let Answer::Transaction(state) = network.ask(1, Query::Transaction(good.id())) else { panic!() };
+    assert_eq!(state, TransactionState::Admitted);
+    network.run(2 * SECOND_US);
+    assert!(tickets.iter().all(|ticket| network.admissions[ticket] == [Admission::Admitted]));
+    let again = network.submit(2, &good);
+    network.run(1_000);
+    assert_eq!(network.admissions[&again], [Admission::Final]);
+    let outcomes: Vec<_> = network.disks[0]
+        .log
+        .iter()
+        .flat_map(|(black_hole, _)| black_hole.outcomes())
+        .map(|(one, why)| (one.id(), why))
+        .collect();
+    assert!(outcomes.contains(&(good.id(), None)) && outcomes.contains(&(overdraft.id(), Some(Reason::Balance))));
+    let Answer::Star(star) = network.ask(2, Query::Star(common::star_key(1).public_key())) else { panic!() };
+    assert_eq!((star.balance, star.head), (1_000_005, StarHead { sequence: 1, head: good.id() }));
+    assert_eq!(network.status(0).pool, 0);
+}
+
+#[test]
+fn an_audit_finds_every_kind_of_tampering() {
+    let mut network = Network::new(11, 4, 4, 10);
+    let mut stars = Stars::new(10);
+    load(&mut network, &mut stars, 20, 20_000);
+    network.run(SECOND_US);
+    let log = std::mem::take(&mut network.disks[0].log);
+    assert!(log.len() >= 3);
+    let mut auditor = network.auditor();
+    auditor.next(&log[0].0, &log[0].1).unwrap();
+    let complaint = |change: &dyn Fn(&mut BlackHole)| {
+        let mut black_hole = (*log[1].0).clone();
+        change(&mut black_hole);
+        let mut auditor = network.auditor();
+        auditor.next(&log[0].0, &log[0].1).unwrap();
+        auditor.next(&black_hole, &log[1].1).unwrap_err().to_string()
+    };
+    assert!(complaint(&|hole| hole.header.state.0[0] ^= 1).contains("does not verify"));
+    assert!(complaint(&|hole| hole.header.previous.0[0] ^= 1).contains("does not follow"));
+    assert!(complaint(&|hole| hole.lsh_blocks.clear()).contains("than was certified"));
+    let forged = complaint(&|hole| {
+        let mut sealed = (*hole.lsh_blocks[0]).clone();
+        sealed.block.header.sketch[0] ^= 1;
+        hole.lsh_blocks[0] = sealed.into();
+    });
+    assert!(forged.contains("does not verify"), "{forged}");
+    let unsigned = complaint(&|hole| {
+        let mut sealed = (*hole.lsh_blocks[0]).clone();
+        let mut bytes = sealed.block.transactions[0].to_bytes();
+        bytes[200] ^= 1;
+        sealed.block.transactions[0] = Transaction::decode(&bytes, hole.header.network).unwrap().into();
+        hole.lsh_blocks[0] = sealed.into();
+    });
+    assert!(unsigned.contains("signature of"), "{unsigned}");
+    assert!(auditor.next(&log[2].0, &log[2].1).unwrap_err().to_string().contains("it follows black hole 1"));
+}

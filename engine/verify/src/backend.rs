@@ -1,0 +1,166 @@
+//! Which implementation runs: the list of backends, what each needs of the CPU, and the engine that holds one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Batch, Verdicts, portable};
+
+/// An implementation of the signature rule. All give the same verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// Any CPU.
+    Portable,
+    /// x86-64 with AVX-512 IFMA: eight signatures at a time.
+    Avx512,
+}
+
+impl Backend {
+    /// Every backend, slowest first.
+    const ALL: [Self; 2] = [Self::Portable, Self::Avx512];
+
+    /// The backends this machine can run, slowest first; never empty.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|backend| backend.missing().is_empty()).collect()
+    }
+
+    /// The fastest backend this machine can run.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available().pop().unwrap_or(Self::Portable)
+    }
+
+    /// The name used in configuration and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// What this backend needs and this machine lacks.
+    fn missing(self) -> Vec<&'static str> {
+        match self {
+            Self::Portable => Vec::new(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => crate::avx512::missing_features(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512 => vec!["an x86-64 CPU"],
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Backend {
+    type Err = EngineError;
+
+    fn from_str(name: &str) -> Result<Self, EngineError> {
+        Self::ALL
+            .into_iter()
+            .find(|backend| backend.name() == name)
+            .ok_or_else(|| EngineError::UnknownBackend { name: name.to_owned() })
+    }
+}
+
+/// Why there is no such engine here: the operator's configuration is at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The machine cannot run the backend.
+    #[error("the {backend} backend cannot run on this machine, which lacks {}; use one of: {}",
+        .missing.join(", "), names(&Backend::available()))]
+    Unsupported {
+        /// The backend asked for.
+        backend: Backend,
+        /// What it needs and the machine lacks.
+        missing: Vec<&'static str>,
+    },
+    /// No backend has this name.
+    #[error("no verification backend is called \"{name}\"; use one of: {}", names(&Backend::ALL))]
+    UnknownBackend {
+        /// The name given.
+        name: String,
+    },
+}
+
+fn names(backends: &[Backend]) -> String {
+    backends.iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// A backend that is known to run on this machine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Private, so that no engine exists for a backend that the machine lacks.
+    backend: Backend,
+}
+
+impl Engine {
+    /// An engine on `backend`.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] when this machine cannot run it.
+    pub fn new(backend: Backend) -> Result<Self, EngineError> {
+        let missing = backend.missing();
+        if missing.is_empty() { Ok(Self { backend }) } else { Err(EngineError::Unsupported { backend, missing }) }
+    }
+
+    /// An engine on the fastest backend of this machine.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self { backend: Backend::detect() }
+    }
+
+    /// The backend in use.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Verifies every signature of `batch` on the calling thread.
+    #[must_use]
+    pub fn verify(&self, batch: &Batch<'_>) -> Verdicts {
+        match self.backend {
+            Backend::Portable => portable::verify(batch),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512 => crate::avx512::verify(batch),
+            // No such engine can be made here; the verdicts are the same in any case.
+            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Avx512 => portable::verify(batch),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for backend in Backend::ALL {
+            assert_eq!(backend.to_string().parse(), Ok(backend));
+        }
+        let error = "gpu9000".parse::<Backend>().unwrap_err();
+        assert!(error.to_string().contains("portable, avx512"), "{error}");
+    }
+
+    #[test]
+    fn what_is_available_can_be_built_and_the_rest_says_why() {
+        let available = Backend::available();
+        assert_eq!(available[0], Backend::Portable);
+        for backend in Backend::ALL {
+            match Engine::new(backend) {
+                Ok(engine) => assert!(available.contains(&engine.backend())),
+                Err(error) => {
+                    assert!(!available.contains(&backend));
+                    assert!(error.to_string().contains("lacks"), "{error}");
+                }
+            }
+        }
+        assert!(available.contains(&Engine::detect().backend()));
+    }
+}

@@ -1,0 +1,30 @@
+//! Batched Ed25519 verification, transaction ids and locality sensitive sketches, on the fastest implementation that
+//! the machine can run. One signature rule holds on every backend: a signature (A, R, S, M) is valid exactly when
+//! S < ℓ, A and R are canonical encodings of curve points, neither is of small order, and the cofactored equation
+//! [8][S]B = [8]R + [8][SHA-512(R ‖ A ‖ M)]A holds. This crate knows bytes: it must never know the ledger, and it does
+//! no I/O beyond reading CPU features and the operating system's randomness.
+//!
+//! ```
+//! use constellation_verify::{Engine, OwnedBatch};
+//!
+//! let mut batch = OwnedBatch::new();
+//! batch.push(&[1; 32], &[2; 64], &[b"a message", b" in two parts"])?;
+//! let verdicts = Engine::detect().verify(&batch.as_batch());
+//! assert_eq!(verdicts.len(), 1);
+//! assert!(!verdicts.get(0));
+//! # Ok::<(), constellation_verify::BatchError>(())
+//! ```
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod backend;
+mod batch;
+mod messages;
+mod portable;
+mod rule;
+mod sketch;
+
+pub use backend::{Backend, Engine, EngineError};
+pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};
+pub use messages::{Messages, transaction_ids};
+pub use sketch::{SKETCH_BINS, matching_bins, similarity, sketch};

@@ -1,0 +1,88 @@
+//! Byte strings laid end to end: the one shape in which messages reach this crate.
+
+use crate::BatchError;
+
+/// Byte strings laid end to end in one buffer: string `i` is `bytes[ends[i - 1]..ends[i]]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages<'a> {
+    bytes: &'a [u8],
+    ends: &'a [u32],
+}
+
+impl<'a> Messages<'a> {
+    /// Borrows `bytes`, cut at `ends` (offsets in bytes, never falling, the last one `bytes.len()`).
+    ///
+    /// # Errors
+    /// The caller's fault in every case: [`BatchError::EndsFall`], or [`BatchError::EndsMismatch`] when the last
+    /// end is not the length of the buffer.
+    pub fn new(bytes: &'a [u8], ends: &'a [u32]) -> Result<Self, BatchError> {
+        if let Some(index) = ends.windows(2).position(|pair| pair[1] < pair[0]) {
+            return Err(BatchError::EndsFall { index: index + 1 });
+        }
+        let last_end = ends.last().map_or(0, |&end| end as usize);
+        if last_end != bytes.len() {
+            return Err(BatchError::EndsMismatch { last_end, len_bytes: bytes.len() });
+        }
+        Ok(Self { bytes, ends })
+    }
+
+    /// How many byte strings there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Byte string `index`, or `None` past the end.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        let end = *self.ends.get(index)? as usize;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        Some(&self.bytes[start..end])
+    }
+
+    /// The byte strings in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let messages = *self;
+        (0..messages.len()).map(move |index| messages.at(index))
+    }
+
+    /// Byte string `index`, which the caller knows to exist.
+    pub(crate) fn at(&self, index: usize) -> &'a [u8] {
+        self.get(index).unwrap_or_default()
+    }
+}
+
+/// BLAKE3 of each byte string: the id of a transaction, given its two signed messages laid end to end.
+#[must_use]
+pub fn transaction_ids(messages: &Messages<'_>) -> Vec<[u8; 32]> {
+    messages.iter().map(|message| *blake3::hash(message).as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_hash_of_each_string() {
+        let messages = Messages::new(b"abcde", &[0, 3, 3, 5]).unwrap();
+        let expected: Vec<_> =
+            [&b""[..], b"abc", b"", b"de"].iter().map(|part| *blake3::hash(part).as_bytes()).collect();
+        assert_eq!(transaction_ids(&messages), expected);
+        assert_eq!(messages.get(4), None);
+    }
+
+    #[test]
+    fn malformed_ends_are_refused() {
+        assert!(matches!(Messages::new(b"abc", &[2, 1, 3]), Err(BatchError::EndsFall { index: 1 })));
+        assert!(matches!(Messages::new(b"abc", &[2]), Err(BatchError::EndsMismatch { last_end: 2, len_bytes: 3 })));
+        assert!(matches!(Messages::new(b"abc", &[4]), Err(BatchError::EndsMismatch { .. })));
+        assert!(matches!(Messages::new(b"a", &[]), Err(BatchError::EndsMismatch { .. })));
+        assert!(Messages::new(b"", &[]).is_ok());
+    }
+}

@@ -1,0 +1,339 @@
+//! Gossip between state machines in one thread, with a clock that the tests move.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn id(n: u32) -> ItemId {
+    let mut id = [0; 32];
+    id[..4].copy_from_slice(&n.to_le_bytes());
+    id
+}
+
+fn item(n: u32) -> (ItemId, Arc<[u8]>) {
+    (id(n), n.to_le_bytes().repeat(10).into())
+}
+
+fn small() -> GossipLimits {
+    GossipLimits {
+        batch_ids: 8,
+        batch_bytes: 300,
+        seen_items: 1_000,
+        store_items: 100,
+        store_bytes: 100_000,
+        in_flight_per_peer: 4,
+        backlog_per_peer: 16,
+        unverified_items: 32,
+        announce_on_connect: 20,
+        ..GossipLimits::default()
+    }
+}
+
+fn outputs(gossip: &mut Gossip) -> Vec<Output> {
+    std::iter::from_fn(|| gossip.poll_output()).collect()
+}
+
+fn requests(gossip: &mut Gossip) -> Vec<(u16, Vec<ItemId>)> {
+    outputs(gossip)
+        .into_iter()
+        .map(|output| match output {
+            Output::Request { to, ids } => (to.0, ids),
+            other => panic!("expected only requests, got {other:?}"),
+        })
+        .collect()
+}
+
+/// A full mesh in which every node verifies at once what it is given.
+struct Mesh {
+    nodes: Vec<Gossip>,
+    delivered: Vec<HashMap<ItemId, usize>>,
+    now: Instant,
+}
+
+impl Mesh {
+    fn new(count: usize, limits: &GossipLimits) -> Self {
+        let now = Instant::now();
+        let mut nodes: Vec<_> = (0..count).map(|_| Gossip::new(count, limits.clone())).collect();
+        for (index, node) in nodes.iter_mut().enumerate() {
+            for other in (0..count).filter(|other| *other != index) {
+                node.connected(PeerId(other as u16), now);
+            }
+        }
+        Self { nodes, delivered: vec![HashMap::new(); count], now }
+    }
+
+    fn run(&mut self) {
+        for _ in 0..200 {
+            self.now += Duration::from_millis(5);
+            for from in 0..self.nodes.len() {
+                self.nodes[from].tick(self.now);
+                for output in outputs(&mut self.nodes[from]) {
+                    self.carry(from, output);
+                }
+            }
+        }
+    }
+
+    fn carry(&mut self, from: usize, output: Output) {
+        let sender = PeerId(from as u16);
+        match output {
+            Output::Announce { to, ids } => self.nodes[to.index()].on_announce(sender, &ids, self.now),
+            Output::Request { to, ids } => self.nodes[to.index()].on_request(sender, &ids),
+            Output::Deliver { to, items } => {
+                let borrowed = items.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
+                let node = &mut self.nodes[to.index()];
+                let accepted = node.on_deliver(sender, borrowed, self.now);
+                for (id, bytes) in accepted {
+                    *self.delivered[to.index()].entry(id).or_default() += 1;
+                    node.publish([(id, bytes.into())], self.now);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn items_reach_every_node_once() {
+    let mut mesh = Mesh::new(4, &GossipLimits { backlog_per_peer: 1_000, store_items: 1_000, ..small() });
+    for n in 0..200 {
+        let now = mesh.now;
+        mesh.nodes[n as usize % 4].publish([item(n)], now);
+    }
+    mesh.run();
+    for (index, delivered) in mesh.delivered.iter().enumerate() {
+        assert_eq!(delivered.len(), 150, "node {index}");
+        assert!(delivered.values().all(|count| *count == 1));
+        let stats = mesh.nodes[index].stats();
+        assert_eq!((stats.unrequested, stats.timed_out, stats.wanted_items), (0, 0, 0));
+    }
+}
+
+#[test]
+fn verified_items_are_not_announced_to_who_announced_them() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(3, small());
+    (0..3).for_each(|peer| gossip.connected(PeerId(peer), now));
+    gossip.on_announce(PeerId(0), &[id(1)], now);
+    assert_eq!(requests(&mut gossip), [(0, vec![id(1)])]);
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], now);
+    gossip.on_announce(PeerId(1), &[id(1)], now);
+    assert_eq!(outputs(&mut gossip), [], "an unverified item is not relayed");
+    gossip.publish([item(1)], now);
+    gossip.tick(now + Duration::from_secs(1));
+    assert_eq!(outputs(&mut gossip), [Output::Announce { to: PeerId(2), ids: vec![id(1)] }]);
+}
+
+#[test]
+fn silent_announcer_is_replaced_by_the_next_one() {
+    let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(10));
+    let mut gossip = Gossip::new(3, small());
+    (0..3).for_each(|peer| gossip.connected(PeerId(peer), now));
+    (0..2).for_each(|peer| gossip.on_announce(PeerId(peer), &[id(1)], now));
+    assert_eq!(requests(&mut gossip), [(0, vec![id(1)])]);
+    assert_eq!(gossip.next_deadline(), Some(now + Duration::from_secs(1)));
+    gossip.tick(later);
+    assert_eq!(requests(&mut gossip), [(1, vec![id(1)])]);
+    // The first may still deliver: it was asked.
+    assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], later).len(), 1);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"x")], later).len(), 0);
+    assert_eq!((gossip.stats().timed_out, gossip.stats().duplicate), (1, 1));
+}
+
+#[test]
+fn only_announcer_is_asked_again_a_few_times_and_may_be_late() {
+    let mut now = Instant::now();
+    let mut gossip = Gossip::new(1, small());
+    gossip.connected(PeerId(0), now);
+    gossip.on_announce(PeerId(0), &[id(1), id(2)], now);
+    for round in 0..3 {
+        assert_eq!(requests(&mut gossip), [(0, vec![id(1), id(2)])], "round {round}");
+        now += Duration::from_secs(2);
+        gossip.tick(now);
+        if round == 1 {
+            assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(2), b"late")], now).len(), 1);
+            assert_eq!(requests(&mut gossip), [(0, vec![id(1), id(2)])]);
+            break;
+        }
+    }
+    gossip.tick(now + Duration::from_secs(2));
+    assert_eq!(requests(&mut gossip), []);
+    assert_eq!((gossip.stats().abandoned, gossip.stats().wanted_items), (1, 0));
+}
+
+#[test]
+fn liar_cannot_deliver_its_lie_twice() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(2, small());
+    (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
+    (0..2).for_each(|peer| gossip.on_announce(PeerId(peer), &[id(1)], now));
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], now);
+    gossip.reject(&[id(1)], now);
+    assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], now), []);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"truth")], now), [(id(1), b"truth".to_vec())]);
+}
+
+#[test]
+fn requests_of_a_lost_peer_go_to_another() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(2, small());
+    (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
+    (0..2).for_each(|peer| gossip.on_announce(PeerId(peer), &[id(1)], now));
+    requests(&mut gossip);
+    gossip.disconnected(PeerId(0), now);
+    assert_eq!(requests(&mut gossip), [(1, vec![id(1)])]);
+    gossip.disconnected(PeerId(1), now);
+    assert_eq!((gossip.stats().wanted_items, gossip.stats().abandoned), (0, 1));
+}
+
+#[test]
+fn rejected_item_is_asked_of_another_announcer() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(2, small());
+    (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
+    gossip.on_announce(PeerId(0), &[id(1)], now);
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], now);
+    gossip.on_announce(PeerId(1), &[id(1)], now);
+    outputs(&mut gossip);
+    gossip.reject(&[id(1)], now);
+    assert_eq!(requests(&mut gossip), [(1, vec![id(1)])]);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"truth")], now).len(), 1);
+}
+
+#[test]
+fn unrequested_items_are_dropped_and_counted() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(2, small());
+    (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
+    gossip.on_announce(PeerId(0), &[id(1)], now);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"x"), (id(2), b"y")], now).len(), 0);
+    assert_eq!(gossip.stats().unrequested, 2);
+}
+
+#[test]
+fn requests_are_bounded_and_the_backlog_follows() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(1, small());
+    gossip.connected(PeerId(0), now);
+    let ids: Vec<_> = (0..30).map(id).collect();
+    gossip.on_announce(PeerId(0), &ids, now);
+    assert_eq!(requests(&mut gossip), [(0, ids[..4].to_vec())]);
+    assert_eq!((gossip.stats().wanted_items, gossip.stats().backlog_full), (20, 10));
+    gossip.on_deliver(PeerId(0), vec![(ids[0], b"x"), (ids[1], b"x")], now);
+    assert_eq!(requests(&mut gossip), [(0, ids[4..6].to_vec())]);
+}
+
+#[test]
+fn deliveries_are_batched_and_unknown_ids_missed() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(1, small());
+    gossip.publish((0..10).map(item), now);
+    let ids: Vec<_> = (0..11).map(id).collect();
+    gossip.on_request(PeerId(0), &ids);
+    let sizes: Vec<_> = outputs(&mut gossip)
+        .iter()
+        .map(|output| match output {
+            Output::Deliver { items, .. } => items.len(),
+            other => panic!("unexpected {other:?}"),
+        })
+        .collect();
+    assert_eq!(sizes, [3, 3, 3, 1]);
+    assert_eq!((gossip.stats().served, gossip.stats().missed), (10, 1));
+}
+
+#[test]
+fn newcomer_is_told_of_stored_items_but_not_of_forgotten_ones() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(1, small());
+    gossip.publish((0..4).map(item), now);
+    gossip.forget(&[id(1), id(3)]);
+    gossip.connected(PeerId(0), now);
+    assert_eq!(outputs(&mut gossip), [Output::Announce { to: PeerId(0), ids: vec![id(0), id(2)] }]);
+    gossip.on_announce(PeerId(0), &[id(1)], now);
+    assert_eq!(outputs(&mut gossip), [], "a forgotten item is not fetched again");
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Connect(u16),
+    Disconnect(u16),
+    Announce(u16, Vec<u8>),
+    Request(u16, Vec<u8>),
+    Deliver(u16, Vec<u8>),
+    Publish(Vec<u8>),
+    Forget(Vec<u8>),
+    Reject(Vec<u8>),
+    Wait(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let ids = || prop::collection::vec(any::<u8>(), 1..20);
+    let peer = || 0..3u16;
+    prop_oneof![
+        1 => peer().prop_map(Step::Connect),
+        1 => peer().prop_map(Step::Disconnect),
+        6 => (peer(), ids()).prop_map(|(p, i)| Step::Announce(p, i)),
+        2 => (peer(), ids()).prop_map(|(p, i)| Step::Request(p, i)),
+        4 => (peer(), ids()).prop_map(|(p, i)| Step::Deliver(p, i)),
+        2 => ids().prop_map(Step::Publish),
+        1 => ids().prop_map(Step::Forget),
+        1 => ids().prop_map(Step::Reject),
+        2 => (0..1_500u16).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bounds_hold_under_any_sequence(steps in prop::collection::vec(step(), 1..200)) {
+        let limits = GossipLimits { store_items: 20, seen_items: 30, ..small() };
+        let mut gossip = Gossip::new(3, limits.clone());
+        let mut now = Instant::now();
+        let ids = |bytes: &[u8]| -> Vec<ItemId> { bytes.iter().map(|b| id(u32::from(*b))).collect() };
+        for step in steps {
+            match step {
+                Step::Connect(peer) => gossip.connected(PeerId(peer), now),
+                Step::Disconnect(peer) => gossip.disconnected(PeerId(peer), now),
+                Step::Announce(peer, list) => gossip.on_announce(PeerId(peer), &ids(&list), now),
+                Step::Request(peer, list) => gossip.on_request(PeerId(peer), &ids(&list)),
+                Step::Deliver(peer, list) => {
+                    let items = ids(&list).into_iter().map(|id| (id, &b"bytes"[..])).collect();
+                    gossip.on_deliver(PeerId(peer), items, now);
+                }
+                Step::Publish(list) => gossip.publish(list.iter().map(|b| item(u32::from(*b))), now),
+                Step::Forget(list) => gossip.forget(&ids(&list)),
+                Step::Reject(list) => gossip.reject(&ids(&list), now),
+                Step::Wait(ms) => {
+                    now += Duration::from_millis(u64::from(ms));
+                    gossip.tick(now);
+                    prop_assert!(gossip.next_deadline().is_none_or(|at| at > now));
+                }
+            }
+            outputs(&mut gossip);
+            check_bounds(&gossip, &limits)?;
+        }
+    }
+}
+
+fn check_bounds(gossip: &Gossip, limits: &GossipLimits) -> Result<(), TestCaseError> {
+    prop_assert!(gossip.store.len() <= limits.store_items);
+    prop_assert!(gossip.unverified.len() <= limits.unverified_items);
+    for (index, peer) in gossip.peers.iter().enumerate() {
+        let asked = gossip.wanted.values().filter(|w| w.asked.is_some_and(|(p, _)| p.index() == index)).count();
+        prop_assert_eq!(peer.outstanding, asked);
+        prop_assert!(asked <= limits.in_flight_per_peer);
+        prop_assert!(peer.backlog.len() <= limits.backlog_per_peer);
+        prop_assert!(peer.window.len() <= 8 * limits.in_flight_per_peer);
+        prop_assert!(peer.connected || (peer.window.is_empty() && peer.backlog.is_empty()));
+    }
+    let waiting: std::collections::HashSet<_> = gossip.peers.iter().flat_map(|p| p.backlog.iter()).collect();
+    for (id, wanted) in &gossip.wanted {
+        prop_assert!(wanted.asked.is_some() || waiting.contains(id), "an item waits for nobody");
+        prop_assert!(!gossip.seen.contains(id), "an item is wanted although it was seen");
+    }
+    Ok(())
+}

@@ -1,0 +1,2 @@
+//! The `constellation` binary.
+fn main() {}
