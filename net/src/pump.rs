@@ -278,7 +278,7 @@ impl<S: Sink> Reactor<S> {
                 }
             });
             if !sent {
-                self.shared.counters.control_dropped.add(1);
+                self.shared.counters.gossip_dropped.add(1);
             }
         }
     }

@@ -47,7 +47,7 @@ pub(crate) struct Counters {
     pub(crate) frames_received: Counter,
     pub(crate) sink_refusals: Counter,
     pub(crate) throttled: Counter,
-    pub(crate) control_dropped: Counter,
+    pub(crate) gossip_dropped: Counter,
     pub(crate) channels: [ChannelCounters; 3],
     pub(crate) closed: [Counter; REASONS],
     pub(crate) gossip: GossipCounters,
@@ -66,7 +66,7 @@ impl Default for Counters {
             frames_received: Counter::default(),
             sink_refusals: Counter::default(),
             throttled: Counter::default(),
-            control_dropped: Counter::default(),
+            gossip_dropped: Counter::default(),
             channels: Default::default(),
             closed: std::array::from_fn(|_| Counter::default()),
             gossip: GossipCounters::default(),
@@ -111,7 +111,7 @@ impl Counters {
             frames_received: self.frames_received.get(),
             sink_refusals: self.sink_refusals.get(),
             throttled: self.throttled.get(),
-            control_dropped: self.control_dropped.get(),
+            gossip_dropped: self.gossip_dropped.get(),
             channels: std::array::from_fn(|i| {
                 let c = &self.channels[i];
                 ChannelStats {
@@ -166,8 +166,8 @@ pub struct Stats {
     pub sink_refusals: u64,
     /// Times a peer was not read from because its gossip budget was used up.
     pub throttled: u64,
-    /// Announcements and requests dropped because the peer's queue was full.
-    pub control_dropped: u64,
+    /// Announcements, requests and item deliveries dropped because the peer's queue was full.
+    pub gossip_dropped: u64,
     /// By channel, in the order of [`Channel::ALL`]. Gossip does not include announced items.
     pub channels: [ChannelStats; 3],
     closed: [u64; REASONS],

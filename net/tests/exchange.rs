@@ -1,4 +1,5 @@
 //! Messages and items between networks on loopback when nobody misbehaves.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -103,9 +104,9 @@ fn restarted_node_is_connected_again() {
 
 #[test]
 fn keep_alives_hold_a_silent_connection() {
-    let limits = Limits { ping_interval_ms: 20, idle_timeout_ms: 400, ..quick() };
+    let limits = Limits { ping_interval_ms: 20, idle_timeout_ms: 2_000, ..quick() };
     let nodes = connected(2, &limits);
-    assert_eq!(nodes[0].next_within(Duration::from_millis(1_200)), None);
+    assert_eq!(nodes[0].next_within(Duration::from_millis(2_500)), None);
     assert_eq!(nodes[1].network.stats().closed(CloseReason::Idle), 0);
     assert!(nodes[1].network.stats().frames_received > 2);
 }
@@ -178,9 +179,9 @@ fn gossip_reaches_all_and_delivers_each_item_once() {
         }
     });
     for node in &nodes {
+        node.wait_stats("everything published", |stats| stats.gossip.published == u64::from(total));
         let stats = node.network.stats();
-        assert_eq!((stats.gossip.unrequested, stats.gossip.published), (0, u64::from(total)));
-        assert_eq!(stats.control_dropped, 0);
+        assert_eq!((stats.gossip.unrequested, stats.gossip_dropped), (0, 0));
     }
 }
 

@@ -1,4 +1,5 @@
 //! Peers and strangers that misbehave before they are authenticated, and connections that fail: each closes alone.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 

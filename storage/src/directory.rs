@@ -77,7 +77,7 @@ impl Disk for Directory {
         let path = self.path.join(name);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len_bytes) {
-            Ok(()) => Mapped::write(file)?.without_read_ahead(),
+            Ok(()) => Mapped::write(file),
             // What was allocated before the disk was full goes back.
             Err(error) => fs::remove_file(&path).and(Err(error.into())),
         }

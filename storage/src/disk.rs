@@ -42,11 +42,11 @@ pub trait Disk {
 pub trait Region {
     /// All bytes of the file.
     fn bytes(&self) -> &[u8];
-    /// Overwrites bytes; seen by [`Region::bytes`] at once, durable after [`Region::sync`].
+    /// Overwrites bytes with `head` and then `parts`; seen by [`Region::bytes`] at once, durable after [`Region::sync`].
     ///
     /// # Panics
     /// If the range passes the end.
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> io::Result<()>;
+    fn write(&mut self, offset: usize, head: &[u8], parts: &[&[u8]]) -> io::Result<()>;
     /// Makes a range of bytes durable. After an error nothing is known about them, and trying again proves nothing.
     fn sync(&mut self, range: Range<usize>) -> io::Result<()>;
 }

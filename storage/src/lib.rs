@@ -4,7 +4,7 @@
 //! unasked, never retry a failed sync, never overwrite or truncate a record, and never call a record durable that is not on disk.
 //!
 //! - One writer ([`Log`]), which holds a lock on the directory; any number of [`Reader`]s beside it.
-//! - [`Log::append`] writes into the map: readable at once, there after a killed process. [`Log::sync`] makes all that was
+//! - [`Log::append`] writes into the page cache: readable at once, there after a killed process. [`Log::sync`] makes all that was
 //!   appended survive a power cut, in one go.
 //! - A crash leaves a torn tail: opening keeps the valid records, clears the rest and says so ([`Recovery`]). Anything else that is not as
 //!   written is [`LogError::Damaged`], with the segment and the offset; [`repair`] is the explicit way on.

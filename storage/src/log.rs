@@ -298,7 +298,7 @@ impl<D: Disk> Log<D> {
         let temporary = reserve_name(self.reserve.len());
         let name = segment::file_name(header.first_sequence);
         let path = self.disk.path().join(&name);
-        region.write(0, &header.encode()).map_err(LogError::io("write", self.disk.path().join(&temporary)))?;
+        region.write(0, &header.encode(), &[]).map_err(LogError::io("write", self.disk.path().join(&temporary)))?;
         region.sync(0..SEGMENT_HEADER_LEN).map_err(LogError::io("sync", self.disk.path().join(&temporary)))?;
         self.disk.rename(&temporary, &name).map_err(LogError::io("give its name to", &path))?;
         self.disk.sync_dir().map_err(LogError::io("sync", self.disk.path()))?;

@@ -6,13 +6,13 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 use crate::disk::Region;
 
-/// From this length on a write goes through the file instead of the map, into the same page cache: one system call costs less
-/// than a page fault for each new page.
-const FILE_WRITE_LEN_MIN: usize = 4096;
+/// From this length on a write goes through the file, into the same page cache, instead of the map. Page faults in new
+/// pages then cost more than system calls: a log of 1 MiB records is written 1.5 times as fast, one of 64 KiB records is not.
+const FILE_WRITE_LEN_MIN: usize = 256 << 10;
 
 /// A file, mapped whole and shared.
 #[derive(Debug)]
@@ -39,14 +39,6 @@ impl Mapped {
         let map = unsafe { MmapOptions::new().map_mut(&file)? };
         Ok(Mapped(Map::Write { map, file }))
     }
-
-    /// For a file that has just been created: reading ahead would only fill pages with zeros that are about to be written.
-    pub(crate) fn without_read_ahead(self) -> io::Result<Mapped> {
-        if let Map::Write { map, .. } = &self.0 {
-            map.advise(Advice::Random)?;
-        }
-        Ok(self)
-    }
 }
 
 impl Region for Mapped {
@@ -57,18 +49,25 @@ impl Region for Mapped {
         }
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.0 {
-            Map::Read(_) => Err(io::ErrorKind::PermissionDenied.into()),
-            Map::Write { map, file } => {
-                let target = &mut map[offset..offset + bytes.len()];
-                if bytes.len() >= FILE_WRITE_LEN_MIN {
-                    return file.write_all_at(bytes, offset as u64);
-                }
-                target.copy_from_slice(bytes);
-                Ok(())
+    fn write(&mut self, offset: usize, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
+        let Map::Write { map, file } = &mut self.0 else {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        };
+        let len_bytes = head.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut rest = &mut map[offset..offset + len_bytes];
+        let through_file = len_bytes >= FILE_WRITE_LEN_MIN;
+        let mut at = offset as u64;
+        for part in [head].iter().chain(parts) {
+            let (target, behind) = rest.split_at_mut(part.len());
+            if through_file {
+                file.write_all_at(part, at)?;
+            } else {
+                target.copy_from_slice(part);
             }
+            at += part.len() as u64;
+            rest = behind;
         }
+        Ok(())
     }
 
     fn sync(&mut self, range: Range<usize>) -> io::Result<()> {

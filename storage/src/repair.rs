@@ -113,8 +113,7 @@ impl<'a> Replacement<'a> {
         let mut region =
             disk.create(TEMPORARY, len_bytes).map_err(|error| LogError::allocation(disk.path(), len_bytes, error))?;
         region
-            .write(0, &self.header.encode())
-            .and_then(|()| region.write(SEGMENT_HEADER_LEN, self.records))
+            .write(0, &self.header.encode(), &[self.records])
             .map_err(LogError::io("write", disk.path().join(TEMPORARY)))?;
         let mut segment = Segment::walked(TEMPORARY.to_owned(), disk.path(), self.header, region);
         segment.mark_synced()?;

@@ -142,16 +142,11 @@ impl<R: Region> Segment<R> {
         !self.is_sealed() && self.walk.end + footprint + ENTRY_LEN <= self.region.bytes().len()
     }
 
-    /// Writes a record behind the last one. There must be room. The header goes last: until it is there, there is no record.
+    /// Writes a record behind the last one. There must be room.
     pub(crate) fn push(&mut self, kind: u32, durable: u64, parts: &[&[u8]], len_bytes: u32) -> Result<(), LogError> {
         let role = Role::Record { len_bytes, kind };
         let entry = Entry::chained(role, self.walk.next_sequence, durable, self.walk.crc, parts);
-        let mut at = self.walk.end + ENTRY_LEN;
-        for part in parts {
-            self.write(at, part)?;
-            at += part.len();
-        }
-        self.write(self.walk.end, &entry.encode(self.keys))?;
+        self.write(self.walk.end, &entry.encode(self.keys), parts)?;
         self.walk.offsets.push(scan::word(self.walk.end));
         self.walk.end += entry.footprint();
         self.walk.crc = entry.crc;
@@ -163,13 +158,13 @@ impl<R: Region> Segment<R> {
     pub(crate) fn mark_synced(&mut self) -> Result<(), LogError> {
         let durable = self.walk.next_sequence - 1;
         let mark = Entry::chained(Role::Synced, self.walk.next_sequence, durable, self.walk.crc, &[]);
-        self.write(self.walk.end, &mark.encode(self.keys))
+        self.write(self.walk.end, &mark.encode(self.keys), &[])
     }
 
     /// Ends the segment: no record will follow.
     pub(crate) fn seal(&mut self, durable: u64) -> Result<(), LogError> {
         let seal = Entry::chained(Role::Sealed, self.walk.next_sequence, durable, self.walk.crc, &[]);
-        self.write(self.walk.end, &seal.encode(self.keys))?;
+        self.write(self.walk.end, &seal.encode(self.keys), &[])?;
         self.walk.crc = seal.crc;
         self.walk.stop = Stop::Sealed;
         Ok(())
@@ -183,15 +178,15 @@ impl<R: Region> Segment<R> {
             let end = len_bytes.min(start + ZEROS.len());
             // Untouched pages are left alone: a write would only make them dirty.
             if !format::is_zero(&self.region.bytes()[start..end]) {
-                self.write(start, &ZEROS[..end - start])?;
+                self.write(start, &ZEROS[..end - start], &[])?;
             }
         }
         self.walk.stop = Stop::Clean;
         Ok(())
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), LogError> {
-        self.region.write(offset, bytes).map_err(LogError::io("write", &self.path))
+    fn write(&mut self, offset: usize, head: &[u8], parts: &[&[u8]]) -> Result<(), LogError> {
+        self.region.write(offset, head, parts).map_err(LogError::io("write", &self.path))
     }
 }
 

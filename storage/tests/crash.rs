@@ -238,6 +238,20 @@ fn recovery_that_is_cut_off_is_made_up_for_by_the_next() {
 }
 
 #[test]
+fn a_seal_on_a_page_of_its_own_is_on_disk_before_the_next_segment() {
+    for seed in 0..20 {
+        let mut model = Model::new();
+        model.append(1, 2 * PAGE_LEN - 64 - 32);
+        assert_eq!(model.log().bounds().used_len_bytes as usize, 2 * PAGE_LEN);
+        model.append(1, 9000);
+        assert_eq!(model.log().bounds().segments.len(), 2);
+        model.sync();
+        model.cut_power(seed);
+        model.compare();
+    }
+}
+
+#[test]
 fn a_full_disk_is_refused_before_its_room_is_needed_and_the_log_goes_on_when_there_is_some() {
     let disk = FaultyDisk::new();
     let (mut log, _) = Log::open_on(disk.clone(), options()).unwrap();

@@ -92,6 +92,29 @@ fn the_longest_record_fits_and_a_longer_one_is_refused_without_harm() {
 }
 
 #[test]
+fn long_and_short_records_stand_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_len_bytes: 2 << 20, reserve_len_bytes: 0 };
+    let (mut log, _) = Log::open(dir.path(), options).unwrap();
+    let long: Vec<u8> = (0..700_001u32).map(|at| (at % 251) as u8).collect();
+    for round in 0..6u32 {
+        log.append(round, &[&long[..round as usize], b"short"]).unwrap();
+        log.append(round, &[&long[..5], &long]).unwrap();
+        if round % 2 == 0 {
+            log.sync().unwrap();
+        }
+    }
+    let written = contents(&log, 1);
+    for (place, (_, kind, payload)) in written.iter().enumerate() {
+        let head = if place % 2 == 0 { *kind as usize } else { 5 };
+        let tail = if place % 2 == 0 { &b"short"[..] } else { &long };
+        assert!(payload[..head] == long[..head] && payload[head..] == *tail, "record {place}");
+    }
+    drop(log);
+    assert_eq!(contents(&open(dir.path()), 1), written);
+}
+
+#[test]
 fn a_second_writer_is_refused_and_told_who_holds_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());

@@ -14,7 +14,7 @@ use crate::genesis::Genesis;
 use crate::hash::Hash;
 use crate::keys::PublicKey;
 use crate::transaction::{Half, Transaction};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Sequence numbers of each star for which forks can still be told from resends.
@@ -23,7 +23,7 @@ const RECENT_MAX: usize = 8;
 const RELEASED_MAX: usize = 4;
 
 /// Where a star's personal chain stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StarHead {
     /// Number of the star's last transaction; 0 before the first.
     pub sequence: u64,
@@ -32,7 +32,7 @@ pub struct StarHead {
 }
 
 /// Why a transaction did not apply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Reason {

@@ -55,13 +55,13 @@ pub fn new_key() -> Result<SecretKey, KeyFileError> {
 /// Reads a key; refuses a file that others can read.
 pub fn read_key(path: &Path) -> Result<SecretKey, KeyFileError> {
     let io = |source| KeyFileError::Io { path: path.to_owned(), source };
-    let mut file = std::fs::File::open(path).map_err(io)?;
+    let file = std::fs::File::open(path).map_err(io)?;
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
     let mut text = Zeroizing::new(String::new());
-    file.by_ref().take(1024).read_to_string(&mut text).map_err(io)?;
+    file.take(1024).read_to_string(&mut text).map_err(io)?;
     let mut seed = Zeroizing::new([0; 32]);
     hex::decode_to_slice(text.trim(), &mut *seed).map_err(|_| KeyFileError::Malformed { path: path.to_owned() })?;
     Ok(SecretKey::from_seed(*seed))

@@ -6,7 +6,7 @@ use constellation_chain::{
     BlackHole, Certificate, CheckSignatures, Hash, NetworkId, Offer, PublicKey, Reason, SKETCH_LEN_BYTES, StarHead,
     Transaction,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A node's place in the genesis' list.
@@ -147,7 +147,7 @@ pub enum Action {
 }
 
 /// What became of one submitted transaction or offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "admission", rename_all = "snake_case")]
 pub enum Admission {
     /// In the pool or the mailbox.
@@ -195,7 +195,7 @@ pub enum Answer {
 }
 
 /// A star's account as this node sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StarAnswer {
     /// Balance in 10^-8 noos, final.
     pub balance: u64,
@@ -209,7 +209,7 @@ pub struct StarAnswer {
 }
 
 /// Where a transaction that is not final stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TransactionState {
     /// Not in this node's pool.
@@ -221,10 +221,10 @@ pub enum TransactionState {
 }
 
 /// How a node does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// The network.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub network_id: NetworkId,
     /// This node's key.
     pub public_key: PublicKey,
@@ -250,6 +250,15 @@ pub struct NodeStatus {
 
 fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+/// Reads a network id written as 16 hex digits.
+fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<NetworkId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_hex = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let number = u64::from_str_radix(&text, 16).ok().filter(|_| is_hex);
+    let wrong = || serde::de::Error::custom(format!("expected a network id as 16 hex digits, got {text:?}"));
+    number.map(|number| NetworkId(number.to_be_bytes())).ok_or_else(wrong)
 }
 
 /// A fault of a peer: who, and what.

@@ -231,11 +231,12 @@ impl Region for FaultyRegion {
         &self.bytes
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, offset: usize, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
         assert_eq!(self.access, Access::Write);
+        let bytes = [&[head], parts].concat().concat();
         let range = offset..offset + bytes.len();
-        self.bytes[range.clone()].copy_from_slice(bytes);
-        self.disk.0.borrow_mut().files[self.file].current[range].copy_from_slice(bytes);
+        self.bytes[range.clone()].copy_from_slice(&bytes);
+        self.disk.0.borrow_mut().files[self.file].current[range].copy_from_slice(&bytes);
         Ok(())
     }
 

@@ -1,0 +1,119 @@
+//! The journal on disk: what this node said in rounds that are not settled, so that after a restart it never says otherwise.
+
+use crate::config::JournalSync;
+use constellation_chain::COMMITTEE_MAX;
+use constellation_protocol::{JournalRecord, JournalRecordError, Tier};
+use constellation_storage::{Log, LogError, LogOptions, Recovery};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const RECORD_KIND: u32 = 2;
+/// Holds a round's proposals of every member several times over.
+const SEGMENT_LEN_BYTES: u64 = 32 << 20;
+
+/// An open journal.
+pub(crate) struct Journal {
+    log: Log,
+    sync: JournalSync,
+    /// First record of each round that is not settled.
+    first_of_round: BTreeMap<(Tier, u64), u64>,
+    dirty: bool,
+    buffer: Vec<u8>,
+}
+
+/// Why a journal cannot be used. Always this machine's doing.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The log under it failed.
+    #[error("journal: {0}")]
+    Log(#[from] LogError),
+    /// A record does not decode.
+    #[error(
+        "{error}; this node cannot know what it said: move its journal folder away, and it will sit out until the network has passed it"
+    )]
+    Record {
+        /// What is wrong with it.
+        error: JournalRecordError,
+    },
+}
+
+impl Journal {
+    /// Opens the journal and reads what it holds.
+    pub fn open(dir: &Path, sync: JournalSync) -> Result<(Self, Vec<JournalRecord>, Recovery), JournalError> {
+        let options = LogOptions { segment_len_bytes: SEGMENT_LEN_BYTES, reserve_len_bytes: SEGMENT_LEN_BYTES };
+        let (log, recovery) = Log::open(dir, options)?;
+        let mut records = Vec::new();
+        let mut first_of_round = BTreeMap::new();
+        for stored in log.iter_from(log.first_sequence()) {
+            let stored = stored?;
+            let record =
+                JournalRecord::decode(stored.payload, COMMITTEE_MAX).map_err(|error| JournalError::Record { error })?;
+            first_of_round.entry((record.tier, record.round)).or_insert(stored.sequence);
+            records.push(record);
+        }
+        Ok((Journal { log, sync, first_of_round, dirty: false, buffer: Vec::new() }, records, recovery))
+    }
+
+    /// Writes a record; it survives a killed process from here on.
+    pub fn append(&mut self, record: &JournalRecord) -> Result<(), JournalError> {
+        self.buffer.clear();
+        record.encode(&mut self.buffer);
+        let sequence = self.log.append(RECORD_KIND, &[&self.buffer])?;
+        self.first_of_round.entry((record.tier, record.round)).or_insert(sequence);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Before anything leaves: makes what was written as durable as the operator chose.
+    pub fn settle(&mut self) -> Result<(), JournalError> {
+        if self.dirty && self.sync == JournalSync::Power {
+            self.log.sync()?;
+        }
+        self.dirty = false;
+        Ok(())
+    }
+
+    /// Forgets a settled round, and every earlier one of its tier.
+    pub fn retire(&mut self, tier: Tier, round: u64) -> Result<(), JournalError> {
+        self.first_of_round.retain(|&(other, number), _| other != tier || number > round);
+        let keep_from = self.first_of_round.values().min().copied().unwrap_or(self.log.next_sequence());
+        self.log.trim_before(keep_from)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use constellation_protocol::Message;
+
+    fn record(round: u64, len: usize) -> JournalRecord {
+        let payload = vec![7u8; len].into();
+        let bytes = Message::Round {
+            tier: Tier::Galaxy,
+            round,
+            message: constellation_acs::Message::Payload { proposer: 0, payload },
+        };
+        let Message::Round { tier, round, message } = bytes else { unreachable!("made above") };
+        JournalRecord { tier, round, entry: constellation_acs::JournalEntry::Sent(message) }
+    }
+
+    #[test]
+    fn it_reads_back_and_forgets_settled_rounds() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Journal::open(dir.path(), JournalSync::Process).unwrap();
+        let (mut journal, records, _) = open();
+        assert!(records.is_empty());
+        for round in 1..=100 {
+            journal.append(&record(round, 1 << 20)).unwrap();
+            journal.settle().unwrap();
+            if round > 2 {
+                journal.retire(Tier::Galaxy, round - 2).unwrap();
+            }
+        }
+        drop(journal);
+        let (_, records, _) = open();
+        assert_eq!(records.last(), Some(&record(100, 1 << 20)));
+        assert!(records.len() < 70, "old segments are gone");
+    }
+}

@@ -1,0 +1,101 @@
+//! The log: appends black holes, makes them durable in groups, and only then tells the clients; serves old ones to peers that are behind.
+
+use crate::api::{FinalBlock, FinalFeed};
+use crate::audit::LOG_RECORD_KIND_BLACK_HOLE;
+use crate::meter::{Meter, Spent};
+use crate::ring::{Bell, Ring};
+use crate::runtime::{Ending, NodeError};
+use constellation_chain::{BlackHole, Certificate};
+use constellation_net::{Channel, Handle, PeerId};
+use constellation_protocol::{Message, NodeIndex};
+use constellation_storage::{Log, LogError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Black holes made durable together, at most.
+const GROUP_MAX: usize = 16;
+
+/// Work for the log.
+pub(crate) enum LogInput {
+    Append { black_hole: Arc<BlackHole>, certificate: Certificate },
+    Serve { to: NodeIndex, height: u64 },
+}
+
+pub(crate) struct LogStage {
+    pub log: Log,
+    pub bell: Arc<Bell>,
+    pub inputs: Arc<Ring<LogInput>>,
+    pub feed: Arc<FinalFeed>,
+    pub net: Handle,
+    pub meter: Arc<Meter>,
+    pub stop: Arc<AtomicBool>,
+    pub ending: Arc<Ending>,
+}
+
+impl LogStage {
+    /// Runs until told to stop, and then until its ring is empty: what was certified is written.
+    pub fn run(mut self) {
+        let mut since = Instant::now();
+        loop {
+            match self.take_group() {
+                Err(error) => {
+                    self.ending.fail(NodeError::Log(error));
+                    return;
+                }
+                Ok(0) if self.stop.load(Ordering::Relaxed) && self.inputs.is_empty() => return,
+                Ok(0) => {
+                    self.bell.sleep(Duration::from_millis(100), || !self.inputs.is_empty());
+                    self.meter.book(&mut since, Spent::Waiting);
+                }
+                Ok(count) => {
+                    self.meter.count(count);
+                    self.meter.book(&mut since, Spent::Busy);
+                }
+            }
+        }
+    }
+
+    fn take_group(&mut self) -> Result<usize, LogError> {
+        let mut appended = Vec::new();
+        let mut count = 0;
+        while appended.len() < GROUP_MAX {
+            match self.inputs.pop() {
+                None => break,
+                Some(LogInput::Serve { to, height }) => self.serve(to, height)?,
+                Some(LogInput::Append { black_hole, certificate }) => {
+                    self.log.append(LOG_RECORD_KIND_BLACK_HOLE, &[&black_hole.to_bytes(&certificate)])?;
+                    appended.push(black_hole);
+                }
+            }
+            count += 1;
+        }
+        if !appended.is_empty() {
+            self.log.sync()?;
+        }
+        for black_hole in appended {
+            self.feed.publish(final_block(&black_hole));
+        }
+        Ok(count)
+    }
+
+    /// Black holes are the log's only records, so the record of height h is the h-th.
+    fn serve(&self, to: NodeIndex, height: u64) -> Result<(), LogError> {
+        let sequence = self.log.first_sequence() + height - 1;
+        let Some(record) = self.log.read(sequence)? else { return Ok(()) };
+        let message = Message::BlackHole(record.payload.to_vec()).to_bytes();
+        if let Err(error) = self.net.send(PeerId(to), Channel::Bulk, message) {
+            tracing::debug!(to, height, %error, "a black hole could not be served; the peer will ask again");
+        }
+        Ok(())
+    }
+}
+
+/// What clients are told of a black hole.
+pub(crate) fn final_block(black_hole: &BlackHole) -> FinalBlock {
+    FinalBlock {
+        height: black_hole.header.height(),
+        black_hole: black_hole.header.hash(),
+        outcomes: black_hole.outcomes().map(|(transaction, reason)| (transaction.id(), reason)).collect(),
+    }
+}

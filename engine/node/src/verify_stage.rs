@@ -1,0 +1,205 @@
+//! The verifier: everything that is signed passes here, in batches as large as what has come in, before the core sees it.
+
+use crate::api::SubmitReply;
+use crate::core_stage::CoreInput;
+use crate::engine::VerifyEngine;
+use crate::gossip::{self, Item};
+use crate::meter::{Meter, Spent};
+use crate::ring::{Bell, Ring};
+use constellation_chain::{CheckSignatures, NetworkId, Offer, Reader, Transaction};
+use constellation_net::{ItemId, PeerId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Transactions verified together, at most: past this a batch gains nothing and only waits.
+const BATCH_MAX: usize = 4096;
+/// Inputs taken into one batch, at most: each holds at most one client request or gossip message.
+const INPUTS_MAX: usize = 256;
+
+/// Work for the verifier.
+pub(crate) enum VerifyInput {
+    /// A client's transactions, as bytes.
+    Client { records: Vec<u8>, reply: oneshot::Sender<SubmitReply> },
+    /// A client's offer, as bytes.
+    ClientOffer { record: Vec<u8>, reply: oneshot::Sender<SubmitReply> },
+    /// Items from a peer.
+    Gossip { from: PeerId, items: Vec<(ItemId, Vec<u8>)> },
+}
+
+/// Transactions of an agreed block that the core wants verified: before anything else.
+pub(crate) struct VerifyJob {
+    pub job: u64,
+    pub transactions: Vec<Arc<Transaction>>,
+}
+
+pub(crate) struct VerifyStage {
+    pub engine: VerifyEngine,
+    pub network: NetworkId,
+    pub bell: Arc<Bell>,
+    pub jobs: Arc<Ring<VerifyJob>>,
+    pub inputs: Arc<Ring<VerifyInput>>,
+    pub core: Arc<Ring<CoreInput>>,
+    /// Answers to jobs have a ring of their own, so that a flood of transactions cannot hold up a round.
+    pub verdicts: Arc<Ring<CoreInput>>,
+    pub net: Arc<std::sync::OnceLock<constellation_net::Handle>>,
+    pub meter: Arc<Meter>,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A parsed input, its transactions waiting for their verdicts.
+enum Parsed {
+    Job(u64),
+    Client(oneshot::Sender<SubmitReply>),
+    Gossip { from: PeerId, ids: Vec<ItemId> },
+}
+
+impl VerifyStage {
+    pub fn run(self) {
+        let mut since = Instant::now();
+        while !self.stop.load(Ordering::Relaxed) {
+            let batch = self.collect();
+            if batch.is_empty() {
+                self.bell.sleep(Duration::from_millis(100), || !self.jobs.is_empty() || !self.inputs.is_empty());
+                self.meter.book(&mut since, Spent::Waiting);
+                continue;
+            }
+            let count: usize = batch.iter().map(|(_, transactions)| transactions.len()).sum();
+            let transactions = batch.iter().flat_map(|(_, transactions)| transactions.iter().map(|one| &**one));
+            let mut verdicts = self.engine.check_transactions(transactions).into_iter();
+            self.meter.count(count);
+            self.meter.book(&mut since, Spent::Busy);
+            for (parsed, transactions) in batch {
+                let verdicts = verdicts.by_ref().take(transactions.len()).collect();
+                self.pass_on(parsed, transactions, verdicts);
+            }
+            self.meter.book(&mut since, Spent::HeldUp);
+        }
+    }
+
+    /// Takes in what there is: jobs first. Offers are few and are checked on the way.
+    fn collect(&self) -> Vec<(Parsed, Vec<Arc<Transaction>>)> {
+        let mut batch = Vec::new();
+        let mut count = 0;
+        while let Some(VerifyJob { job, transactions }) = self.jobs.pop() {
+            count += transactions.len();
+            batch.push((Parsed::Job(job), transactions));
+        }
+        while count < BATCH_MAX && batch.len() < INPUTS_MAX {
+            let Some(input) = self.inputs.pop() else { break };
+            let parsed = match input {
+                VerifyInput::Client { records, reply } => self.parse_request(&records, reply),
+                VerifyInput::ClientOffer { record, reply } => {
+                    self.take_client_offer(&record, reply);
+                    None
+                }
+                VerifyInput::Gossip { from, items } => self.parse_items(from, items),
+            };
+            if let Some((parsed, transactions)) = parsed {
+                count += transactions.len();
+                batch.push((parsed, transactions));
+            }
+        }
+        batch
+    }
+
+    fn parse_request(
+        &self,
+        records: &[u8],
+        reply: oneshot::Sender<SubmitReply>,
+    ) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
+        let mut reader = Reader::new(records);
+        let mut transactions = Vec::new();
+        while !reader.is_empty() {
+            match Transaction::read(&mut reader, self.network) {
+                Ok(transaction) => transactions.push(Arc::new(transaction)),
+                Err(error) => {
+                    refuse(reply, format!("transaction {}: {error}", transactions.len()));
+                    return None;
+                }
+            }
+        }
+        Some((Parsed::Client(reply), transactions))
+    }
+
+    fn take_client_offer(&self, record: &[u8], reply: oneshot::Sender<SubmitReply>) {
+        match Offer::decode(record, self.network) {
+            Err(error) => refuse(reply, format!("offer: {error}")),
+            Ok(offer) if !self.holds(&offer) => refuse(reply, "offer: its signature does not verify".into()),
+            Ok(offer) => self.give_core(CoreInput::Offer { offer: Arc::new(offer), reply: Some(reply) }),
+        }
+    }
+
+    fn holds(&self, offer: &Offer) -> bool {
+        self.engine.check(&[offer.signature(&offer.message())]) == [true]
+    }
+
+    fn parse_items(&self, from: PeerId, items: Vec<(ItemId, Vec<u8>)>) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
+        let mut ids = Vec::with_capacity(items.len());
+        let mut transactions = Vec::with_capacity(items.len());
+        let mut bad = Vec::new();
+        for (id, bytes) in items {
+            let item = if gossip::item_id(&bytes) == id {
+                gossip::decode(&bytes, self.network)
+            } else {
+                Err("wrong id".into())
+            };
+            match item {
+                Ok(Item::Transaction(transaction)) => {
+                    ids.push(id);
+                    transactions.push(transaction);
+                }
+                Ok(Item::Offer(offer)) if self.holds(&offer) => self.give_core(CoreInput::Offer { offer, reply: None }),
+                Ok(Item::Offer(_)) | Err(_) => bad.push(id),
+            }
+        }
+        self.blame(from, bad);
+        (!transactions.is_empty()).then_some((Parsed::Gossip { from, ids }, transactions))
+    }
+
+    fn pass_on(&self, parsed: Parsed, transactions: Vec<Arc<Transaction>>, verdicts: Vec<bool>) {
+        match parsed {
+            Parsed::Job(job) => {
+                // The core waits for this one; its ring has a place for every job it can have open.
+                if self.verdicts.push_waiting(CoreInput::Verdicts { job, verdicts }, &self.stop).is_err() {
+                    tracing::debug!(job, "stopped before the verdicts of a job were taken");
+                }
+            }
+            Parsed::Client(reply) => match verdicts.iter().position(|valid| !valid) {
+                Some(index) => refuse(reply, format!("transaction {index}: a signature does not verify")),
+                None => self.give_core(CoreInput::Submit { transactions, reply }),
+            },
+            Parsed::Gossip { from, ids } => {
+                let bad = ids.iter().zip(&verdicts).filter(|(_, valid)| !**valid).map(|(id, _)| *id).collect();
+                self.blame(from, bad);
+                let good = transactions.into_iter().zip(verdicts).filter(|(_, valid)| *valid).map(|(one, _)| one);
+                self.give_core(CoreInput::Gossiped(good.collect()));
+            }
+        }
+    }
+
+    fn give_core(&self, input: CoreInput) {
+        if self.core.push_waiting(input, &self.stop).is_err() {
+            tracing::debug!("stopped with verified transactions in hand; their senders will send them again");
+        }
+    }
+
+    /// An honest node relays only what it has verified.
+    fn blame(&self, from: PeerId, bad: Vec<ItemId>) {
+        if bad.is_empty() {
+            return;
+        }
+        let Some(net) = self.net.get() else { return };
+        let told = net.reject(bad).and_then(|()| net.penalise(from, "gossiped an item that does not verify"));
+        if let Err(error) = told {
+            tracing::warn!(peer = from.0, %error, "could not close a peer that gossiped what does not verify");
+        }
+    }
+}
+
+fn refuse(reply: oneshot::Sender<SubmitReply>, what: String) {
+    if reply.send(SubmitReply::Malformed(what)).is_err() {
+        tracing::debug!("a client went away before its answer");
+    }
+}

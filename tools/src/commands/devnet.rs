@@ -1,0 +1,277 @@
+//! `devnet`: a whole constellation on this machine, under load, with a report.
+
+use crate::devnet::chaos::{At, parse_duration};
+use crate::devnet::check::check_logs;
+use crate::devnet::nodes::Nodes;
+use crate::devnet::report::{DevnetReport, StageCores};
+use crate::exit::{Exit, Failure, help, note};
+use crate::load::{LoadOptions, LoadProgress, LoadReport, run_load, star_keys};
+use crate::network::STAR_BALANCE;
+use crate::output::Output;
+use crate::signals::StopSignal;
+use constellation_chain::GenesisStar;
+use constellation_node::VerifyEngine;
+use constellation_node::api::Client;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long the nodes have to come up, and at the end to reach the same height.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+
+/// Run a whole network on this machine under load, and check it
+///
+/// Makes a genesis and keys in a fresh directory, starts the nodes (each facilitator and validator, with a data directory,
+/// a TCP port on loopback, a Noise identity and a log of its own), lets stars send each other double-signed transfers
+/// through the nodes' client API, reports, verifies every node's log from the first byte and compares them. Ctrl-C ends the
+/// load; the report follows. Nodes share nothing but TCP, in one process or in several.
+#[derive(Debug, clap::Args)]
+#[command(after_help = help(&[
+    "constellation devnet",
+    "constellation devnet --nodes 7 --rate 2000 --duration 30s --json",
+    "constellation devnet --processes --duration 60s --kill 2@15s --restart 2@30s",
+], &[Exit::CheckFailed, Exit::Machine]))]
+pub struct Args {
+    /// Nodes, 1 to 32
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    nodes: u16,
+    /// Stars that trade, 2 to 100000
+    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    stars: u32,
+    /// Transfers asked for each second (open loop: answers never slow it down)
+    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+    /// How long transfers are sent
+    #[arg(long, default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
+    duration: Duration,
+    /// Where the nodes' directories are made, and kept [default: a temporary one, removed unless something is wrong]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// One operating system process for each node
+    #[arg(long)]
+    processes: bool,
+    /// Kill a node with SIGKILL at a time after the load's start, as in 2@15s (with --processes; can be repeated)
+    #[arg(long, value_name = "NODE@TIME", requires = "processes")]
+    kill: Vec<At>,
+    /// Start a killed node again, as in 2@30s (with --processes; can be repeated)
+    #[arg(long, value_name = "NODE@TIME", requires = "processes")]
+    restart: Vec<At>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        let signal = StopSignal::install()?;
+        if let Some(at) = self.kill.iter().chain(&self.restart).find(|at| at.node >= usize::from(self.nodes)) {
+            let last = self.nodes - 1;
+            return Err(Failure::new(Exit::BadInput, format_args!("there is no node {}; they are 0 to {last}", at.node)));
+        }
+        let dir = self.make_dir()?;
+        let outcome = self.run_in(&dir, &signal);
+        let is_fine = outcome.as_ref().is_ok_and(|report| report.mismatches == 0);
+        if self.dir.is_none() && is_fine {
+            std::fs::remove_dir_all(&dir).map_err(|error| Failure::reading(dir.display(), &error))?;
+        } else if self.dir.is_none() {
+            note(format_args!("the nodes' directories are kept in {}", dir.display()));
+        }
+        let report = outcome?;
+        self.output.write(&report)?;
+        match report.mismatches {
+            0 => Ok(()),
+            count => Err(Failure::new(Exit::CheckFailed, format_args!("{count} logs do not hold or differ"))),
+        }
+    }
+
+    fn make_dir(&self) -> Result<PathBuf, Failure> {
+        let failed = |error: std::io::Error, path: &Path| {
+            Failure::new(Exit::Machine, format_args!("cannot make {}: {error}", path.display()))
+        };
+        match &self.dir {
+            Some(dir) => {
+                std::fs::create_dir_all(dir).map_err(|error| failed(error, dir))?;
+                Ok(dir.clone())
+            }
+            None => {
+                let dir = std::env::temp_dir().join(format!("constellation-devnet-{}", std::process::id()));
+                std::fs::create_dir(&dir).map_err(|error| failed(error, &dir))?;
+                Ok(dir)
+            }
+        }
+    }
+
+    fn run_in(&self, dir: &Path, signal: &StopSignal) -> Result<DevnetReport, Failure> {
+        let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
+        let stars = keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
+        let mut nodes = Nodes::start(dir, usize::from(self.nodes), self.processes, stars)?;
+        wait_until_up(&mut nodes)?;
+        let options = LoadOptions {
+            nodes: nodes.api_addresses(),
+            network: nodes.genesis().network_id(),
+            stars: keys,
+            rate_per_s: self.rate,
+            duration: self.duration,
+            drain_max: DRAIN_MAX,
+            ..LoadOptions::default()
+        };
+        let started = Instant::now();
+        let mut accidents = Accidents::new(&self.kill, &self.restart);
+        let mut line = StatusLine::new();
+        let mut failure = Ok(());
+        let load = run_load(
+            &options,
+            &mut |progress| {
+                line.show(progress);
+                nodes.notice_deaths();
+                if failure.is_ok() {
+                    failure = accidents.happen(started.elapsed(), &mut nodes);
+                }
+            },
+            signal.flag(),
+        );
+        line.end();
+        failure?;
+        let load = load.map_err(|error| Failure::from_error(Exit::Machine, &error))?;
+        settle(&mut nodes, signal);
+        let stage_cores = stage_cores(&nodes, started.elapsed());
+        nodes.stop()?;
+        Ok(self.report(load, &nodes, stage_cores))
+    }
+
+    fn report(&self, load: LoadReport, nodes: &Nodes, stage_cores: StageCores) -> DevnetReport {
+        let started = Instant::now();
+        let check = check_logs(&nodes.log_dirs(), nodes.genesis());
+        let mut report = DevnetReport {
+            load,
+            nodes: nodes.len(),
+            stars: self.stars as usize,
+            processes: self.processes,
+            journal_sync: "process",
+            backend: VerifyEngine::detect().backend().to_string(),
+            height: 0,
+            evidence: 0,
+            bytes_on_disk: 0,
+            mismatches: 0,
+            mismatch_details: Vec::new(),
+            check_s: 0.0,
+            stage_cores,
+            dir: self.dir.clone(),
+        };
+        report.take_check(&check, started.elapsed().as_secs_f64());
+        report
+    }
+}
+
+/// Accidents that have not happened yet.
+struct Accidents {
+    kills: Vec<At>,
+    restarts: Vec<At>,
+}
+
+impl Accidents {
+    fn new(kills: &[At], restarts: &[At]) -> Self {
+        Accidents { kills: kills.to_vec(), restarts: restarts.to_vec() }
+    }
+
+    fn happen(&mut self, elapsed: Duration, nodes: &mut Nodes) -> Result<(), Failure> {
+        for at in self.kills.extract_if(.., |at| at.after <= elapsed) {
+            nodes.kill(at.node)?;
+            note(format_args!("node {} killed at {:.1} s", at.node, elapsed.as_secs_f64()));
+        }
+        for at in self.restarts.extract_if(.., |at| at.after <= elapsed) {
+            nodes.restart(at.node)?;
+            note(format_args!("node {} started again at {:.1} s", at.node, elapsed.as_secs_f64()));
+        }
+        Ok(())
+    }
+}
+
+/// One line on a terminal that is written over; on anything else a line every ten seconds.
+struct StatusLine {
+    is_terminal: bool,
+    last: Option<Instant>,
+}
+
+impl StatusLine {
+    fn new() -> Self {
+        StatusLine { is_terminal: std::io::stderr().is_terminal(), last: None }
+    }
+
+    fn show(&mut self, progress: &LoadProgress) {
+        let gap = if self.is_terminal { Duration::from_millis(250) } else { Duration::from_secs(10) };
+        if self.last.is_some_and(|last| last.elapsed() < gap) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let end = if self.is_terminal { "\x1b[K\r" } else { "\n" };
+        // Nobody may be reading the status, and that is no failure.
+        write!(std::io::stderr(), "{progress}{end}").ok();
+    }
+
+    fn end(&self) {
+        if self.is_terminal {
+            write!(std::io::stderr(), "\x1b[K").ok();
+        }
+    }
+}
+
+/// Waits until every node answers and has a session with every other.
+fn wait_until_up(nodes: &mut Nodes) -> Result<(), Failure> {
+    let deadline = Instant::now() + SETTLE_TIMEOUT;
+    let others = nodes.len() - 1;
+    for (index, address) in nodes.api_addresses().iter().enumerate() {
+        loop {
+            let connected = Client::connect(address).and_then(|mut client| client.status());
+            if connected.is_ok_and(|status| status.peers_connected == others) {
+                break;
+            }
+            nodes.notice_deaths();
+            if Instant::now() > deadline {
+                let seconds = SETTLE_TIMEOUT.as_secs();
+                return Err(Failure::new(
+                    Exit::Machine,
+                    format_args!("node {index} did not come up within {seconds} s"),
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
+}
+
+/// Waits until all nodes that answer stand at the same height with nothing in their pools.
+fn settle(nodes: &mut Nodes, signal: &StopSignal) {
+    let deadline = Instant::now() + SETTLE_TIMEOUT;
+    let mut last = None;
+    while Instant::now() < deadline && !signal.is_set() {
+        nodes.notice_deaths();
+        let heights: Vec<u64> = nodes
+            .api_addresses()
+            .iter()
+            .filter_map(|address| Client::connect(address).and_then(|mut client| client.status()).ok())
+            .map(|status| status.height)
+            .collect();
+        let level = heights.windows(2).all(|pair| pair[0] == pair[1]);
+        if level && last == Some(heights.clone()) {
+            return;
+        }
+        last = level.then_some(heights);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+fn stage_cores(nodes: &Nodes, run: Duration) -> StageCores {
+    let mut cores = StageCores::default();
+    for address in nodes.api_addresses() {
+        let Ok(metrics) = Client::connect(&address).and_then(|mut client| client.metrics()) else { continue };
+        let busy = |stage: &str| {
+            let busy_us = metrics["stages"][stage]["busy_us"].as_u64().unwrap_or(0);
+            busy_us as f64 / run.as_micros() as f64
+        };
+        cores.verify += busy("verify");
+        cores.core += busy("core");
+        cores.log += busy("log");
+    }
+    cores
+}

@@ -1,0 +1,25 @@
+//! `galaxy …`: what operators of validators run.
+
+mod run;
+
+use crate::exit::Failure;
+
+/// Run a galaxy validator
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Run(run::Args),
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(args) => args.run(),
+        }
+    }
+}

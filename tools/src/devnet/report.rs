@@ -1,0 +1,97 @@
+//! The report of a devnet: the load's, the logs', and where the time went.
+
+use crate::devnet::check::LogCheck;
+use crate::load::LoadReport;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A devnet's report. Field names are stable.
+#[derive(Debug, Serialize)]
+pub struct DevnetReport {
+    /// What the load measured.
+    #[serde(flatten)]
+    pub load: LoadReport,
+    /// Nodes.
+    pub nodes: usize,
+    /// Stars.
+    pub stars: usize,
+    /// Whether each node had a process of its own.
+    pub processes: bool,
+    /// What the nodes' journals survive.
+    pub journal_sync: &'static str,
+    /// The verification backend.
+    pub backend: String,
+    /// Heights of the nodes' logs: black holes in the longest.
+    pub height: u64,
+    /// Forks proven.
+    pub evidence: u64,
+    /// Bytes of all nodes' log files.
+    pub bytes_on_disk: u64,
+    /// Logs that do not hold or differ.
+    pub mismatches: u64,
+    /// What each of them is about.
+    pub mismatch_details: Vec<String>,
+    /// How long verifying and comparing all logs took.
+    pub check_s: f64,
+    /// Share of a core that each kind of stage was busy, summed over the nodes of this process.
+    pub stage_cores: StageCores,
+    /// Where the nodes' directories are, if they were kept.
+    pub dir: Option<PathBuf>,
+}
+
+/// Busy time of the stages ÷ time of the run, summed over the nodes: 1.0 is a whole core.
+#[derive(Debug, Default, Serialize)]
+pub struct StageCores {
+    /// Verifying signatures.
+    pub verify: f64,
+    /// The state machine: consensus, pool, ledger, journal.
+    pub core: f64,
+    /// Writing and syncing the log.
+    pub log: f64,
+}
+
+impl DevnetReport {
+    /// Takes over what the logs' check found.
+    pub fn take_check(&mut self, check: &LogCheck, check_s: f64) {
+        let audits = || check.nodes.iter().filter_map(|node| node.audit.as_ref());
+        self.height = audits().map(|audit| audit.black_holes).max().unwrap_or(0);
+        self.evidence = audits().map(|audit| audit.evidence).max().unwrap_or(0);
+        self.bytes_on_disk = audits().map(|audit| audit.bytes_on_disk).sum();
+        self.mismatches = check.mismatches;
+        self.mismatch_details = check
+            .nodes
+            .iter()
+            .filter_map(|node| node.mismatch.as_ref().map(|what| format!("node {}: {what}", node.node)))
+            .collect();
+        self.check_s = check_s;
+    }
+}
+
+impl fmt::Display for DevnetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let where_they_run = if self.processes { "one process each" } else { "one process" };
+        writeln!(
+            f,
+            "{} nodes ({where_they_run}, journal_sync = {}, {}), {} stars",
+            self.nodes, self.journal_sync, self.backend, self.stars
+        )?;
+        write!(f, "{}", self.load)?;
+        writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
+        writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;
+        let StageCores { verify, core, log } = self.stage_cores;
+        writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2} (all nodes)")?;
+        writeln!(
+            f,
+            "logs         verified from the first byte and compared in {:.1} s: {} mismatches",
+            self.check_s, self.mismatches
+        )?;
+        for detail in &self.mismatch_details {
+            writeln!(f, "             {detail}")?;
+        }
+        match &self.dir {
+            Some(dir) => writeln!(f, "kept in      {}", dir.display()),
+            None => Ok(()),
+        }
+    }
+}
