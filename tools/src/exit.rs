@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 use std::io::Write;
 use std::process::ExitCode;
 
+use constellation_node::api::ClientError;
 use constellation_storage::LogError;
 
 /// What the exit status says.
@@ -57,6 +58,20 @@ impl Failure {
         Self::new(exit, with_causes(error))
     }
 
+    /// The failure of talking to a node.
+    pub fn from_client(error: &ClientError) -> Self {
+        let exit = match error {
+            ClientError::Address { .. } | ClientError::Refused { .. } | ClientError::TooLarge { .. } => Exit::BadInput,
+            ClientError::Connect { .. }
+            | ClientError::NotANode { .. }
+            | ClientError::Busy { .. }
+            | ClientError::TimedOut { .. }
+            | ClientError::Closed { .. }
+            | ClientError::Protocol(_) => Exit::Unreachable,
+        };
+        Self::from_error(exit, error)
+    }
+
     /// An end without a word: the reader of standard output has gone.
     pub fn quiet() -> Self {
         Self { exit: Exit::Done, message: None }
@@ -105,6 +120,12 @@ impl From<LogError> for Failure {
     }
 }
 
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::from_client(&error)
+    }
+}
+
 /// Writes one line to standard error. Nobody may be reading it, and that is no failure of the command.
 pub fn note(line: impl Display) {
     writeln!(std::io::stderr(), "{line}").ok();
@@ -128,6 +149,7 @@ pub fn help(examples: &[&str], exits: &[Exit]) -> String {
 /// The text behind the options of the program itself.
 pub fn help_of_program() -> String {
     let examples = [
+        "constellation devnet",
         "constellation verify vectors.json",
         "constellation log verify /var/lib/constellation",
         "constellation help log verify",

@@ -1,9 +1,15 @@
 //! The `constellation` binary: every operator, load-test and benchmark command. Here is the command line as a whole and
 //! what all commands share before they run; each command has its own file under `commands`.
 
+mod amount;
 mod commands;
+mod devnet;
 mod exit;
+mod load;
+mod network;
 mod output;
+mod signals;
+mod star;
 
 use std::process::ExitCode;
 
@@ -26,14 +32,24 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Devnet(commands::devnet::Args),
+    Init(commands::init::Args),
+    Galaxy(commands::galaxy::Args),
+    Load(commands::load::Args),
+    Star(commands::star::Args),
+    Log(commands::log::Args),
     Verify(commands::verify::Args),
     Bench(commands::bench::Args),
-    Log(commands::log::Args),
 }
 
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Devnet(args) => args.run(),
+            Self::Init(args) => args.run(),
+            Self::Galaxy(args) => args.run(),
+            Self::Load(args) => args.run(),
+            Self::Star(args) => args.run(),
             Self::Verify(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Log(args) => args.run(),

@@ -113,7 +113,7 @@ impl Args {
             rate_per_s: self.rate,
             duration: self.duration,
             drain_max: DRAIN_MAX,
-            ..LoadOptions::default()
+            threads: 2,
         };
         let started = Instant::now();
         let mut accidents = Accidents::new(&self.kill, &self.restart);

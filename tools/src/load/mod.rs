@@ -50,6 +50,21 @@ pub struct LoadOptions {
     pub threads: usize,
 }
 
+impl Default for LoadOptions {
+    /// Nothing to load yet; a drain of half a minute, and one thread that signs.
+    fn default() -> Self {
+        LoadOptions {
+            nodes: Vec::new(),
+            network: NetworkId::default(),
+            stars: Vec::new(),
+            rate_per_s: 0,
+            duration: Duration::ZERO,
+            drain_max: Duration::from_secs(30),
+            threads: 1,
+        }
+    }
+}
+
 /// Why a load test cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

@@ -83,7 +83,7 @@ pub struct LoadReport {
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |name: &str, text: String| writeln!(f, "{name:<12}{text}");
+        let mut line = |name: &str, text: String| writeln!(f, "{name:<13}{text}");
         line("asked", format!("{}, sent {}, admitted {}", self.asked, self.sent, self.admitted))?;
         line(
             "final",
@@ -229,6 +229,6 @@ mod tests {
         tally.counts.not_sent = 3;
         tally.counts.not_sent_for_want_of_stars = 2;
         let text = tally.report().to_string();
-        assert!(text.contains("censored    gap 1\n") && text.contains("use more stars"), "{text}");
+        assert!(text.contains("censored     gap 1\n") && text.contains("use more stars"), "{text}");
     }
 }

@@ -2,6 +2,8 @@
 
 mod run;
 
+pub use run::node_failure;
+
 use crate::exit::Failure;
 
 /// Run a galaxy validator
