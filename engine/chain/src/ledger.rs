@@ -15,7 +15,7 @@ use crate::hash::Hash;
 use crate::keys::PublicKey;
 use crate::transaction::{Half, Transaction};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Sequence numbers of each star for which forks can still be told from resends.
 const RECENT_MAX: usize = 8;
@@ -108,6 +108,8 @@ pub struct Account {
     /// Forks proven against the star.
     pub forks: u32,
     recent: VecDeque<Recent>,
+    /// Hash of the account's encoding when it was last committed to.
+    digest: Hash,
 }
 
 /// How one half relates to its star's account.
@@ -177,8 +179,9 @@ impl Account {
         }
     }
 
-    /// What the state commitment hashes: every field, so that two nodes that would ever judge differently differ here.
-    fn encode(&self, star: &PublicKey, out: &mut Vec<u8>) {
+    /// What the state commitment is over: every field, so that two nodes that would ever judge differently differ here.
+    fn hash(&self, star: &PublicKey, buffer: &mut Vec<u8>) -> Hash {
+        let out = buffer;
         out.clear();
         out.extend_from_slice(&star.0);
         out.extend_from_slice(&self.balance.to_le_bytes());
@@ -193,6 +196,7 @@ impl Account {
             out.extend_from_slice(bytemuck::cast_slice(&recent.released));
             out.push(u8::from(recent.evidenced));
         }
+        Hash::of(b"cst.acct", out)
     }
 }
 
@@ -218,11 +222,11 @@ impl Ledger {
     /// The ledger before the first black hole.
     pub fn new(genesis: &Genesis) -> Self {
         let mut ledger = Ledger::default();
-        let mut bytes = Vec::new();
+        let mut buffer = Vec::new();
         for star in genesis.stars() {
-            let account = Account { balance: star.balance, ..Account::default() };
-            account.encode(&star.public_key, &mut bytes);
-            ledger.commitment.add(&bytes);
+            let mut account = Account { balance: star.balance, ..Account::default() };
+            account.digest = account.hash(&star.public_key, &mut buffer);
+            ledger.commitment.add(&account.digest);
             ledger.accounts.insert(star.public_key, account);
         }
         ledger
@@ -266,11 +270,9 @@ impl Ledger {
     /// Applies agreed transactions in their canonical order. Signatures were checked before.
     pub fn apply<'a>(&mut self, transactions: impl IntoIterator<Item = &'a Transaction>) -> Application {
         let mut application = Application::default();
-        let mut before: BTreeMap<PublicKey, Option<Account>> = BTreeMap::new();
+        let mut touched: HashSet<PublicKey> = HashSet::new();
         for (index, transaction) in transactions.into_iter().enumerate() {
-            for (star, _) in transaction.halves() {
-                before.entry(star).or_insert_with(|| self.accounts.get(&star).cloned());
-            }
+            touched.extend(transaction.halves().map(|(star, _)| star));
             match self.verdict(transaction) {
                 Ok(()) => {
                     self.move_heads(transaction);
@@ -283,7 +285,7 @@ impl Ledger {
                 }
             }
         }
-        self.recommit(before);
+        self.recommit(&touched);
         application
     }
 
@@ -348,21 +350,21 @@ impl Ledger {
         }
     }
 
-    fn recommit(&mut self, before: BTreeMap<PublicKey, Option<Account>>) {
-        let mut bytes = Vec::new();
-        for (star, before) in before {
-            let after = self.accounts.get(&star);
-            if after == before.as_ref() {
+    /// Exchanges the touched accounts' old digests for their new ones. The sum does not know in which order.
+    fn recommit(&mut self, touched: &HashSet<PublicKey>) {
+        let mut buffer = Vec::new();
+        for star in touched {
+            let Some(account) = self.accounts.get_mut(star) else { continue };
+            let digest = account.hash(star, &mut buffer);
+            if digest == account.digest {
                 continue;
             }
-            if let Some(before) = before {
-                before.encode(&star, &mut bytes);
-                self.commitment.remove(&bytes);
+            // A star that was never committed to has no digest yet.
+            if account.digest != Hash::ZERO {
+                self.commitment.remove(&account.digest);
             }
-            if let Some(after) = after {
-                after.encode(&star, &mut bytes);
-                self.commitment.add(&bytes);
-            }
+            self.commitment.add(&digest);
+            account.digest = digest;
         }
     }
 }

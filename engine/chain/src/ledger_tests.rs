@@ -218,8 +218,7 @@ proptest! {
         let mut afresh = StateCommitment::default();
         let mut bytes = Vec::new();
         for (star, account) in &ledger.accounts {
-            account.encode(star, &mut bytes);
-            afresh.add(&bytes);
+            afresh.add(&account.hash(star, &mut bytes));
         }
         prop_assert_eq!(afresh.hash(), ledger.state());
     }

@@ -66,7 +66,10 @@ impl Args {
         let signal = StopSignal::install()?;
         if let Some(at) = self.kill.iter().chain(&self.restart).find(|at| at.node >= usize::from(self.nodes)) {
             let last = self.nodes - 1;
-            return Err(Failure::new(Exit::BadInput, format_args!("there is no node {}; they are 0 to {last}", at.node)));
+            return Err(Failure::new(
+                Exit::BadInput,
+                format_args!("there is no node {}; they are 0 to {last}", at.node),
+            ));
         }
         let dir = self.make_dir()?;
         let outcome = self.run_in(&dir, &signal);
@@ -103,7 +106,8 @@ impl Args {
 
     fn run_in(&self, dir: &Path, signal: &StopSignal) -> Result<DevnetReport, Failure> {
         let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
-        let stars = keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
+        let stars =
+            keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
         let mut nodes = Nodes::start(dir, usize::from(self.nodes), self.processes, stars)?;
         wait_until_up(&mut nodes)?;
         let options = LoadOptions {

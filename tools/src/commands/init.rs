@@ -117,8 +117,8 @@ impl Args {
     }
 
     fn join(self, genesis_path: &std::path::Path) -> Result<Made, Failure> {
-        let text = std::fs::read_to_string(genesis_path)
-            .map_err(|error| Failure::reading(genesis_path.display(), &error))?;
+        let text =
+            std::fs::read_to_string(genesis_path).map_err(|error| Failure::reading(genesis_path.display(), &error))?;
         let genesis = Genesis::from_toml(&text)
             .map_err(|error| Failure::new(Exit::BadInput, format_args!("{}: {error}", genesis_path.display())))?;
         let fallback = SocketAddr::new(self.host, self.port);
@@ -161,7 +161,14 @@ impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "network {}", self.network_id)?;
         for node in &self.nodes {
-            writeln!(f, "node {}  nodes {}  clients {}  {}", node.public_key, node.listen, node.api, node.dir.display())?;
+            writeln!(
+                f,
+                "node {}  nodes {}  clients {}  {}",
+                node.public_key,
+                node.listen,
+                node.api,
+                node.dir.display()
+            )?;
         }
         if let Some(treasury) = self.treasury {
             write!(f, "all coins: star {treasury}")?;

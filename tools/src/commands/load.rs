@@ -79,7 +79,10 @@ impl Args {
             0 => Ok(()),
             lost => Err(Failure::new(
                 Exit::CheckFailed,
-                format_args!("{lost} transactions were admitted but neither final nor censored within {:?}", self.drain),
+                format_args!(
+                    "{lost} transactions were admitted but neither final nor censored within {:?}",
+                    self.drain
+                ),
             )),
         }
     }

@@ -29,14 +29,17 @@ pub struct NodeCheck {
 /// Verifies and compares the logs.
 pub fn check_logs(log_dirs: &[PathBuf], genesis: &Genesis) -> LogCheck {
     let engine = Arc::new(VerifyEngine::detect());
-    let mut nodes: Vec<NodeCheck> = log_dirs
-        .iter()
-        .enumerate()
-        .map(|(node, dir)| match audit_log(dir, genesis, engine.clone()) {
-            Ok(audit) => NodeCheck { node, audit: Some(audit), mismatch: None },
-            Err(error) => NodeCheck { node, audit: None, mismatch: Some(error.to_string()) },
-        })
-        .collect();
+    let audit = |node: usize, dir: &PathBuf| match audit_log(dir, genesis, engine.clone()) {
+        Ok(audit) => NodeCheck { node, audit: Some(audit), mismatch: None },
+        Err(error) => NodeCheck { node, audit: None, mismatch: Some(error.to_string()) },
+    };
+    let mut nodes: Vec<NodeCheck> = std::thread::scope(|scope| {
+        let audit = &audit;
+        let audits: Vec<_> =
+            log_dirs.iter().enumerate().map(|(node, dir)| scope.spawn(move || audit(node, dir))).collect();
+        let panicked = |node| NodeCheck { node, audit: None, mismatch: Some("its audit panicked: a defect".into()) };
+        audits.into_iter().enumerate().map(|(node, audit)| audit.join().unwrap_or_else(|_| panicked(node))).collect()
+    });
     let longest = nodes.iter().filter_map(|check| check.audit.as_ref()).max_by_key(|audit| audit.black_holes);
     let reference: Option<(u64, Hash)> = longest.map(|audit| (audit.black_holes, audit.contents_digest));
     for check in &mut nodes {

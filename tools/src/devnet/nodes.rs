@@ -40,7 +40,9 @@ impl Nodes {
         for index in 0..count {
             let (nodes, api) = (free_listener()?, free_listener()?);
             let address = |listener: &TcpListener| {
-                listener.local_addr().map_err(|error| Failure::new(Exit::Machine, format_args!("no local address: {error}")))
+                listener
+                    .local_addr()
+                    .map_err(|error| Failure::new(Exit::Machine, format_args!("no local address: {error}")))
             };
             let mut node = NewNode::new(&dir.join(format!("node-{index}")), address(&nodes)?, address(&api)?)?;
             node.config.journal_sync = JournalSync::Process;
@@ -195,8 +197,7 @@ fn stderr_path(data_dir: &DataDir) -> PathBuf {
 
 fn spawn(data_dir: &DataDir) -> Result<Child, Failure> {
     let failed = |error: std::io::Error| Failure::new(Exit::Machine, format_args!("cannot start a node: {error}"));
-    let stderr =
-        std::fs::OpenOptions::new().create(true).append(true).open(stderr_path(data_dir)).map_err(failed)?;
+    let stderr = std::fs::OpenOptions::new().create(true).append(true).open(stderr_path(data_dir)).map_err(failed)?;
     let child = Command::new(std::env::current_exe().map_err(failed)?)
         .args(["galaxy", "run", "--dir"])
         .arg(data_dir.path())

@@ -409,9 +409,9 @@ impl<'a> Conductor<'a> {
         match fate {
             TransactionStatus::Applied { .. } => self.commit_known(id),
             TransactionStatus::Admitted | TransactionStatus::ClusterFinal => self.admit(&id),
-            TransactionStatus::Unknown
-            | TransactionStatus::Dropped { .. }
-            | TransactionStatus::Censored { .. } => self.censor(id, Reason::Stale.name()),
+            TransactionStatus::Unknown | TransactionStatus::Dropped { .. } | TransactionStatus::Censored { .. } => {
+                self.censor(id, Reason::Stale.name())
+            }
         }
     }
 

@@ -69,7 +69,9 @@ impl Default for LoadOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Nothing to do it with.
-    #[error("a load test needs a node, two stars and a rate above 0; given: {nodes} nodes, {stars} stars, {rate_per_s} a second")]
+    #[error(
+        "a load test needs a node, two stars and a rate above 0; given: {nodes} nodes, {stars} stars, {rate_per_s} a second"
+    )]
     Options {
         /// Nodes given.
         nodes: usize,
@@ -97,7 +99,9 @@ pub enum LoadError {
         expected: NetworkId,
     },
     /// Nobody can pay.
-    #[error("none of the {stars} stars has a balance on network {network}: give the stars of its genesis, from the same seed")]
+    #[error(
+        "none of the {stars} stars has a balance on network {network}: give the stars of its genesis, from the same seed"
+    )]
     NoBalance {
         /// Stars given.
         stars: usize,

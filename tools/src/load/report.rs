@@ -114,7 +114,10 @@ impl fmt::Display for LoadReport {
                 0 => String::new(),
                 count => format!("; {count} for want of a free star: use more stars"),
             };
-            line("not sent", format!("{} were more than 4 s late: the rate is above what was possible{stars}", self.not_sent))?;
+            line(
+                "not sent",
+                format!("{} were more than 4 s late: the rate is above what was possible{stars}", self.not_sent),
+            )?;
         }
         Ok(())
     }

@@ -111,11 +111,6 @@ impl Stars {
         self.stars[index as usize].public_key
     }
 
-    /// Stars there are.
-    pub fn count(&self) -> usize {
-        self.stars.len()
-    }
-
     /// The pair has signed transaction `id`.
     pub fn advance(&mut self, pair: [StarIndex; 2], id: Hash) {
         for index in pair {

@@ -232,12 +232,7 @@ impl Chain {
         }
     }
 
-    fn sign(
-        &mut self,
-        sequence: u64,
-        half: Option<Half>,
-        signed: Signed,
-    ) -> Result<(), String> {
+    fn sign(&mut self, sequence: u64, half: Option<Half>, signed: Signed) -> Result<(), String> {
         let head = self.head();
         if self.open().is_some() {
             return Err(format!("number {sequence} is signed while another is open"));

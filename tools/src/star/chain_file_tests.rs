@@ -97,7 +97,8 @@ fn damage_before_the_last_line_is_named() {
     file.finished(1, place(4)).unwrap();
     drop(file);
     let text = std::fs::read_to_string(&path).unwrap();
-    for bad in [text.replace("offered", "offend"), text.replace("\"sequence\":1,\"offer\"", "\"sequence\":2,\"offer\"")] {
+    for bad in [text.replace("offered", "offend"), text.replace("\"sequence\":1,\"offer\"", "\"sequence\":2,\"offer\"")]
+    {
         std::fs::write(&path, bad).unwrap();
         assert!(matches!(open(&path), Err(ChainFileError::Damaged { line: 2, .. })));
     }
@@ -112,10 +113,7 @@ fn one_process_at_a_time_and_one_star_and_network() {
     Chain::read(&path).unwrap();
     drop(file);
     let head = || Ok::<_, ChainFileError>(StarHead::default());
-    assert!(matches!(
-        ChainFile::open(&path, key(2).public_key(), NETWORK, head),
-        Err(ChainFileError::Other { .. })
-    ));
+    assert!(matches!(ChainFile::open(&path, key(2).public_key(), NETWORK, head), Err(ChainFileError::Other { .. })));
     assert!(matches!(
         ChainFile::open(&path, key(1).public_key(), NetworkId([4; 8]), head),
         Err(ChainFileError::Other { .. })

@@ -3,7 +3,7 @@
 use constellation_chain::{CheckSignatures, Hash, NetworkId, Offer, PublicKey, Reason, Transaction};
 use constellation_node::VerifyEngine;
 use constellation_node::api::{Client, ClientError, TransactionStatus};
-use constellation_protocol::{Admission, NodeStatus, StarAnswer};
+use constellation_protocol::{Admission, StarAnswer};
 
 /// What a node says of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub trait Door {
 /// A node's client API as a door.
 pub struct NodeDoor {
     client: Client,
-    status: NodeStatus,
+    network: NetworkId,
     engine: VerifyEngine,
 }
 
@@ -52,19 +52,14 @@ impl NodeDoor {
     /// Connects to the node at `address`.
     pub fn connect(address: &str) -> Result<Self, ClientError> {
         let mut client = Client::connect(address)?;
-        let status = client.status()?;
-        Ok(NodeDoor { client, status, engine: VerifyEngine::detect() })
-    }
-
-    /// How the node was when the door was opened.
-    pub fn status(&self) -> &NodeStatus {
-        &self.status
+        let network = client.status()?.network_id;
+        Ok(NodeDoor { client, network, engine: VerifyEngine::detect() })
     }
 }
 
 impl Door for NodeDoor {
     fn network(&self) -> NetworkId {
-        self.status.network_id
+        self.network
     }
 
     fn account(&mut self, star: &PublicKey) -> Result<StarAnswer, ClientError> {
@@ -81,7 +76,7 @@ impl Door for NodeDoor {
     }
 
     fn offers(&mut self, star: &PublicKey) -> Result<Vec<Offer>, ClientError> {
-        self.client.offers(star, self.status.network_id)
+        self.client.offers(star, self.network)
     }
 
     fn submit_offer(&mut self, offer: &Offer) -> Result<Admission, ClientError> {

@@ -39,7 +39,9 @@ pub enum StarError {
         own: u64,
     },
     /// The node's chain of this star is another one.
-    #[error("at number {sequence} the node has another transaction of this star ({found}) than its chain file ({expected}): is it of another network?")]
+    #[error(
+        "at number {sequence} the node has another transaction of this star ({found}) than its chain file ({expected}): is it of another network?"
+    )]
     Diverged {
         /// The number.
         sequence: u64,
@@ -49,7 +51,9 @@ pub enum StarError {
         expected: Hash,
     },
     /// The node has not got as far as the chain file.
-    #[error("the node is at number {network} of this star's chain, its chain file at {own}: the node is catching up; try again, or use another node")]
+    #[error(
+        "the node is at number {network} of this star's chain, its chain file at {own}: the node is catching up; try again, or use another node"
+    )]
     Behind {
         /// The node's number.
         network: u64,
@@ -89,7 +93,9 @@ pub enum StarError {
         amount: u64,
     },
     /// The node will not take what was signed.
-    #[error("the node refuses number {sequence} of this star ({reason}); it stays open, and is sent again by the next command")]
+    #[error(
+        "the node refuses number {sequence} of this star ({reason}); it stays open, and is sent again by the next command"
+    )]
     Refused {
         /// The number.
         sequence: u64,
@@ -112,8 +118,7 @@ impl<D: Door> Light<D> {
     pub fn open(key_file: &Path, key: SecretKey, mut door: D) -> Result<Self, StarError> {
         let (star, network) = (key.public_key(), door.network());
         let path = ChainFile::path_beside(key_file);
-        let chain_file =
-            ChainFile::open(&path, star, network, || Ok::<_, StarError>(door.account(&star)?.head))?;
+        let chain_file = ChainFile::open(&path, star, network, || Ok::<_, StarError>(door.account(&star)?.head))?;
         Ok(Light { key, network, chain_file, door, poll: POLL })
     }
 
@@ -196,9 +201,7 @@ impl<D: Door> Light<D> {
             std::cmp::Ordering::Less => Err(StarError::Behind { network, own: own.sequence }),
             std::cmp::Ordering::Greater => Err(StarError::Ahead { network, own: own.sequence }),
             std::cmp::Ordering::Equal if node.head == expected => Ok(()),
-            std::cmp::Ordering::Equal => {
-                Err(StarError::Diverged { sequence: network, found: node.head, expected })
-            }
+            std::cmp::Ordering::Equal => Err(StarError::Diverged { sequence: network, found: node.head, expected }),
         }
     }
 }

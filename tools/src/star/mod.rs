@@ -12,7 +12,7 @@ mod send;
 mod tests;
 
 pub use chain_file::{Chain, ChainFile, ChainFileError, Entry, Outcome, Place, Signed};
-pub use door::{Door, Fate, NodeDoor};
+pub use door::NodeDoor;
 pub use light::{Light, StarError};
 pub use receive::{Filter, Notice, Received};
 pub use send::Sent;

@@ -3,7 +3,7 @@
 use super::chain_file::{Entry, Outcome, Place, Signed};
 use super::door::Door;
 use super::light::{Light, RESEND, StarError, pause};
-use constellation_chain::{Hash, Offer, PublicKey, StarHead};
+use constellation_chain::{Hash, Offer, PublicKey};
 use constellation_protocol::Admission;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -151,7 +151,11 @@ impl<D: Door> Light<D> {
         }
         if (half.sequence(), half.previous) != (next, account.head.head) {
             // The mailbox forgets it when the transaction that answered it is settled.
-            return Ok(if half.sequence() < next { Verdict::Later } else { Verdict::Skip("it does not follow its star's last transaction") });
+            return Ok(if half.sequence() < next {
+                Verdict::Later
+            } else {
+                Verdict::Skip("it does not follow its star's last transaction")
+            });
         }
         if account.balance < offer.amount() {
             return Ok(Verdict::Later);
@@ -160,11 +164,7 @@ impl<D: Door> Light<D> {
     }
 
     /// Sends the open transaction, again if need be, until it is final or censored.
-    fn see_through(
-        &mut self,
-        deadline: Instant,
-        tell: &mut dyn FnMut(Notice),
-    ) -> Result<Option<Received>, StarError> {
+    fn see_through(&mut self, deadline: Instant, tell: &mut dyn FnMut(Notice)) -> Result<Option<Received>, StarError> {
         let mut send_at = Instant::now();
         let Some(open) = self.chain().open().cloned() else { return Ok(None) };
         let Signed::Transaction(transaction) = &open.signed else { return Err(StarError::open(&open)) };

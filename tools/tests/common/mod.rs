@@ -1,6 +1,13 @@
 //! What the tests of the binary share: running it.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected must stop")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test that meets the unexpected must stop, and each uses its own part"
+)]
+
+pub mod network;
+pub mod process;
 
 use std::process::{Command, Output, Stdio};
 

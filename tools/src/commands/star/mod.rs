@@ -230,8 +230,10 @@ impl ReceiveArgs {
         if count >= self.count {
             return Ok(());
         }
-        let message =
-            format!("received {count} of {} payments within {:?}; run it again to go on waiting", self.count, self.timeout);
+        let message = format!(
+            "received {count} of {} payments within {:?}; run it again to go on waiting",
+            self.count, self.timeout
+        );
         Err(Failure::new(Exit::CheckFailed, message))
     }
 }

@@ -204,7 +204,8 @@ impl Row {
             Outcome::Void(reason) => ("void", Some(reason.clone()), None),
             Outcome::Final(place) => ("final", None, Some(*place)),
         };
-        let Place { id, height, black_hole } = place.unwrap_or(Place { id: Hash::ZERO, height: None, black_hole: None });
+        let Place { id, height, black_hole } =
+            place.unwrap_or(Place { id: Hash::ZERO, height: None, black_hole: None });
         Row {
             sequence: entry.sequence,
             direction,
@@ -223,7 +224,11 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (towards, amount) = (if self.direction == "sent" { "to  " } else { "from" }, Amount(self.amount));
-        write!(f, "{:>5}  {:<8}  {amount:>18} noos {towards} {}  {}", self.sequence, self.direction, self.counterparty, self.state)?;
+        write!(
+            f,
+            "{:>5}  {:<8}  {amount:>18} noos {towards} {}  {}",
+            self.sequence, self.direction, self.counterparty, self.state
+        )?;
         match &self.reason {
             Some(reason) => write!(f, " ({reason})")?,
             None if self.state == "final" => write!(f, "{}", InBlackHole(self.height, self.black_hole))?,
