@@ -31,6 +31,14 @@ impl NewNode {
         GenesisNode { public_key: self.key.public_key(), address: self.config.listen }
     }
 
+    /// Refuses a directory that holds a node already, before anything of a new network is written.
+    pub fn check_is_new(&self) -> Result<(), Failure> {
+        let data_dir = &self.data_dir;
+        [data_dir.key_path(), data_dir.config_path(), data_dir.genesis_path()]
+            .iter()
+            .try_for_each(|path| check_is_new(path))
+    }
+
     /// Writes the data directory: settings, key and genesis. Nothing that is there is overwritten.
     pub fn write(&self, genesis: &Genesis) -> Result<(), Failure> {
         let path = self.data_dir.path();
@@ -50,6 +58,19 @@ pub fn new_genesis(name: &str, nodes: &[NewNode], stars: Vec<GenesisStar>) -> Re
         .map_err(|error| Failure::new(Exit::BadInput, error))
 }
 
+/// Refuses a path where something is already.
+pub fn check_is_new(path: &Path) -> Result<(), Failure> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(exists_already(path)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn exists_already(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::new(Exit::BadInput, format_args!("{path} exists already and is not overwritten: choose another directory"))
+}
+
 /// Writes a file that must not be there yet.
 pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::{ErrorKind, Write};
@@ -59,10 +80,7 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(
-            Exit::BadInput,
-            format_args!("{} exists already and is not overwritten: choose another directory", path.display()),
-        ),
+        ErrorKind::AlreadyExists => exists_already(path),
         _ => Failure::new(Exit::Machine, format_args!("cannot write {}: {error}", path.display())),
     })
 }

@@ -29,6 +29,11 @@ impl StopSignal {
         self.flag.load(Ordering::Relaxed)
     }
 
+    /// Asks for an orderly end as a signal does.
+    pub fn set(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+    }
+
     /// The flag itself, for work that polls it.
     pub fn flag(&self) -> &AtomicBool {
         &self.flag

@@ -61,7 +61,8 @@ fn heights_at_start(dir: &Path, node: usize) -> Vec<u64> {
 #[test]
 fn a_network_in_one_process_commits_all_and_reports() {
     let temporary = tempfile::tempdir().unwrap();
-    let finished = Process::start(devnet(&temporary, &["--duration", "4s", "--rate", "1000", "--stars", "4000"])).finish();
+    let finished =
+        Process::start(devnet(&temporary, &["--duration", "4s", "--rate", "1000", "--stars", "4000"])).finish();
     assert_eq!(finished.code, 0, "{finished:?}");
     let report = finished.json();
     expect_sound(&report);
@@ -105,9 +106,15 @@ fn a_killed_node_catches_up_and_nothing_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["--processes", "--duration", "12s", "--rate", "500", "--kill", "2@3s", "--restart", "2@7s"];
     let (report, finished) = run_in(&dir, &arguments);
-    assert!(finished.stderr.contains("node 2 killed") && finished.stderr.contains("node 2 started again"), "{finished:?}");
+    assert!(
+        finished.stderr.contains("node 2 killed") && finished.stderr.contains("node 2 started again"),
+        "{finished:?}"
+    );
     expect_sound(&report);
-    assert_eq!(report["committed"], report["asked"], "commits went on, or the schedule could not have been kept: {report}");
+    assert_eq!(
+        report["committed"], report["asked"],
+        "commits went on, or the schedule could not have been kept: {report}"
+    );
     let height = expect_identical_logs(dir.path(), &report["committed"]);
     let starts = heights_at_start(dir.path(), 2);
     assert!(starts.len() == 2 && starts[0] == 0 && starts[1] > 0 && starts[1] < height, "{starts:?} {height}");

@@ -300,14 +300,13 @@ impl Transaction {
     }
 
     /// The signatures to check, over the messages of [`Transaction::signed_messages`].
-    pub fn signatures<'a>(&self, messages: &'a SignedHalves) -> impl Iterator<Item = SignedMessage<'a>> {
-        let parts = [&messages.initiator[..], &messages.counterparty[..]];
-        self.halves()
-            .map(|(star, half)| (star, half.signature))
-            .zip(parts)
-            .map(|((public_key, signature), message)| SignedMessage { public_key, signature, message })
-            .collect::<Vec<_>>()
-            .into_iter()
+    pub fn signatures<'a>(&self, messages: &'a SignedHalves) -> impl Iterator<Item = SignedMessage<'a>> + use<'a> {
+        let signed =
+            |public_key, half: &Half, message| SignedMessage { public_key, signature: half.signature, message };
+        let first = signed(self.initiator(), &self.fixed.initiator_half, &messages.initiator[..]);
+        let second =
+            self.counterparty().map(|star| signed(star, &self.fixed.counterparty_half, &messages.counterparty[..]));
+        std::iter::once(first).chain(second)
     }
 }
 

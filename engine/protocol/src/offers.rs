@@ -123,7 +123,7 @@ mod tests {
         let first = offer(0, 1, 10, 0);
         assert_eq!(offers.admit(first.clone(), &ledger, &config, 0), Admission::Admitted);
         assert_eq!(offers.admit(first.clone(), &ledger, &config, 0), Admission::Known);
-        assert_eq!(offers.waiting_for(&key(1).public_key()), [first.clone()]);
+        assert_eq!(offers.waiting_for(&key(1).public_key()), std::slice::from_ref(&first));
         offers.settle(&first.countersign(&key(1), StarHead::default()).unwrap());
         assert_eq!(offers.len(), 0);
         assert_eq!(offers.admit(offer(0, 2, 10, 1), &ledger, &config, 0), Admission::Admitted);

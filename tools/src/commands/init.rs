@@ -1,7 +1,7 @@
 //! `init`: makes a node's data directory, and where there is none yet, the network.
 
 use crate::exit::{Exit, Failure, help};
-use crate::network::{NewNode, key_failure, new_genesis};
+use crate::network::{NewNode, check_is_new, key_failure, new_genesis};
 use crate::output::Output;
 use constellation_chain::{Genesis, GenesisStar, PublicKey, UNITS_PER_NOOS};
 use constellation_node::{new_key, read_key, write_new_key};
@@ -100,10 +100,13 @@ impl Args {
         let treasury = self.treasury.unwrap_or(key.public_key());
         let stars = vec![GenesisStar { public_key: treasury, balance: TREASURY_BALANCE }];
         let genesis = new_genesis(&self.network, &nodes, stars)?;
-        for node in &nodes {
-            node.write(&genesis)?;
-        }
         let treasury_key = self.dir.join("treasury.key");
+        // A network half made would have to be cleared away by hand, or have coins that nobody can spend.
+        nodes.iter().try_for_each(NewNode::check_is_new)?;
+        if self.treasury.is_none() {
+            check_is_new(&treasury_key)?;
+        }
+        nodes.iter().try_for_each(|node| node.write(&genesis))?;
         if self.treasury.is_none() {
             write_new_key(&treasury_key, &key).map_err(key_failure)?;
         }

@@ -6,7 +6,7 @@ use crate::network::{NewNode, new_genesis};
 use constellation_chain::{Genesis, GenesisStar};
 use constellation_node::{DataDir, JournalSync, Listeners, RunningNode};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ struct DevNode {
 }
 
 enum State {
-    InProcess(RunningNode),
+    InProcess(Box<RunningNode>),
     OwnProcess(Child),
     Down,
 }
@@ -59,7 +59,9 @@ impl Nodes {
                 drop(listeners);
                 State::OwnProcess(spawn(&data_dir)?)
             } else {
-                State::InProcess(RunningNode::start_on(&data_dir, node.config, listeners).map_err(node_failure)?)
+                State::InProcess(Box::new(
+                    RunningNode::start_on(&data_dir, node.config, listeners).map_err(node_failure)?,
+                ))
             };
             nodes.nodes.push(DevNode { data_dir, api, state });
         }
@@ -199,9 +201,12 @@ fn spawn(data_dir: &DataDir) -> Result<Child, Failure> {
     let failed = |error: std::io::Error| Failure::new(Exit::Machine, format_args!("cannot start a node: {error}"));
     let stderr = std::fs::OpenOptions::new().create(true).append(true).open(stderr_path(data_dir)).map_err(failed)?;
     let child = Command::new(std::env::current_exe().map_err(failed)?)
-        .args(["galaxy", "run", "--dir"])
+        .args(["galaxy", "run", "--until-eof", "--dir"])
         .arg(data_dir.path())
-        .stdin(Stdio::null())
+        // The end of this pipe tells the node that the devnet is no more, however that came about.
+        .stdin(Stdio::piped())
+        // Ctrl-C in a terminal goes to a whole process group, and the nodes must outlive the load.
+        .process_group(0)
         .stdout(Stdio::null())
         .stderr(stderr)
         .spawn()

@@ -27,8 +27,7 @@ impl Network {
         let first = free_ports(2 * count);
         let (port, api_port) = (first.to_string(), (first + count).to_string());
         let (count, path) = (count.to_string(), dir.path().to_str().unwrap());
-        let made =
-            run(&["init", "--json", "--dir", path, "--nodes", &count, "--port", &port, "--api-port", &api_port]);
+        let made = run(&["init", "--json", "--dir", path, "--nodes", &count, "--port", &port, "--api-port", &api_port]);
         assert_eq!((made.code, made.stderr.as_str()), (0, ""));
         let made = made.json();
         let nodes = made["nodes"].as_array().unwrap().iter().map(|_| None).collect();

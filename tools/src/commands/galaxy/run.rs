@@ -19,11 +19,17 @@ pub struct Args {
     /// The data directory, as `constellation init` makes it
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
+    /// Stop at the end of standard input too, so that a node does not outlive the program that started it
+    #[arg(long, hide = true)]
+    until_eof: bool,
 }
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let signal = StopSignal::install()?;
+        if self.until_eof {
+            stop_at_eof(signal.clone())?;
+        }
         let data_dir = DataDir::new(&self.dir);
         let config = data_dir.config().map_err(NodeError::from).map_err(node_failure)?;
         let node = RunningNode::start(&data_dir, config).map_err(node_failure)?;
@@ -40,6 +46,20 @@ impl Args {
         note(format_args!("node of {} stopped at black hole {height}", self.dir.display()));
         Ok(())
     }
+}
+
+/// Has a thread of its own read standard input to its end.
+fn stop_at_eof(signal: StopSignal) -> Result<(), Failure> {
+    let read = move || {
+        // Standard input that fails is at its end as well.
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
+        signal.set();
+    };
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(read)
+        .map(drop)
+        .map_err(|error| Failure::new(Exit::Machine, format_args!("cannot start a thread: {error}")))
 }
 
 /// Whose fault it is that a node does not run.
