@@ -137,6 +137,11 @@ impl Driver {
         self.node.tip().0
     }
 
+    /// What the journal holds.
+    pub fn journal(&self) -> &[JournalRecord] {
+        &self.journal
+    }
+
     fn carry_out(&mut self, action: Action, sent: &mut Vec<(NodeIndex, Vec<u8>)>) {
         match action {
             Action::Send { to, bytes, .. } => {

@@ -69,7 +69,8 @@ impl Failure {
             | ClientError::Closed { .. }
             | ClientError::Protocol(_) => Exit::Unreachable,
         };
-        Self::from_error(exit, error)
+        // The messages name their causes themselves.
+        Self::new(exit, error)
     }
 
     /// An end without a word: the reader of standard output has gone.

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use constellation_chain::{Genesis, GenesisNode, GenesisStar, SecretKey, UNITS_PER_NOOS};
-use constellation_node::{DataDir, NodeConfig, new_key, write_new_key};
+use constellation_node::{DataDir, NodeConfig, create_journal, new_key, write_new_key};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -46,16 +46,19 @@ impl NewNode {
             .map_err(|error| Failure::new(Exit::Machine, format_args!("cannot make {}: {error}", path.display())))?;
         write_new_key(&self.data_dir.key_path(), &self.key).map_err(key_failure)?;
         write_new(&self.data_dir.config_path(), &self.config.to_commented_toml())?;
-        write_new(&self.data_dir.genesis_path(), &genesis.to_toml())
+        write_new(&self.data_dir.genesis_path(), &genesis.to_toml())?;
+        let journal = self.data_dir.journal_path();
+        std::fs::create_dir_all(&journal)
+            .map_err(|error| Failure::new(Exit::Machine, format_args!("cannot make {}: {error}", journal.display())))?;
+        Ok(create_journal(&journal)?)
     }
 }
 
-/// The genesis of a new network over `nodes`, all of them facilitators up to 16.
+/// The genesis of a new network over `nodes`. All of them are facilitators: a smaller committee would bear fewer faults than the galaxy, and until
+/// the safety gate of the election computes by how much, no tool makes one.
 pub fn new_genesis(name: &str, nodes: &[NewNode], stars: Vec<GenesisStar>) -> Result<Genesis, Failure> {
-    const FACILITATORS_MAX: usize = 16;
     let in_genesis = nodes.iter().map(NewNode::in_genesis).collect();
-    Genesis::new(name, nodes.len().min(FACILITATORS_MAX), in_genesis, stars)
-        .map_err(|error| Failure::new(Exit::BadInput, error))
+    Genesis::new(name, nodes.len(), in_genesis, stars).map_err(|error| Failure::new(Exit::BadInput, error))
 }
 
 /// Refuses a path where something is already.

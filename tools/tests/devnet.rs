@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use common::process::{Process, Signal};
+use common::process::{Process, Signal, wait_until};
 use common::{Finished, command, run};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -104,7 +106,8 @@ fn a_network_in_one_process_commits_all_and_reports() {
 #[test]
 fn a_killed_node_catches_up_and_nothing_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
-    let arguments = ["--processes", "--duration", "12s", "--rate", "500", "--kill", "2@3s", "--restart", "2@7s"];
+    let arguments =
+        ["--processes", "--duration", "8s", "--rate", "500", "--stars", "4000", "--kill", "2@2s", "--restart", "2@5s"];
     let (report, finished) = run_in(&dir, &arguments);
     assert!(
         finished.stderr.contains("node 2 killed") && finished.stderr.contains("node 2 started again"),
@@ -123,8 +126,8 @@ fn a_killed_node_catches_up_and_nothing_waits_for_it() {
 #[test]
 fn two_killed_of_four_stall_the_network_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let accidents = ["--kill", "1@3s", "--kill", "2@3s", "--restart", "1@7s", "--restart", "2@9s"];
-    let arguments = [&["--processes", "--duration", "12s", "--rate", "200"], &accidents[..]].concat();
+    let accidents = ["--kill", "1@2s", "--kill", "2@2s", "--restart", "1@5s", "--restart", "2@6s"];
+    let arguments = [&["--processes", "--duration", "8s", "--rate", "200", "--stars", "2000"], &accidents[..]].concat();
     let (report, _) = run_in(&dir, &arguments);
     expect_sound(&report);
     expect_identical_logs(dir.path(), &report["committed"]);
@@ -133,15 +136,22 @@ fn two_killed_of_four_stall_the_network_and_lose_nothing() {
     }
 }
 
-/// Interrupts a long devnet once it commits.
-fn interrupt(arguments: &[&str]) {
-    let temporary = tempfile::tempdir().unwrap();
+/// A devnet that would run for minutes, once its load has started. Like a program in a terminal it leads a process group.
+fn long_devnet(temporary: &TempDir, arguments: &[&str]) -> Process {
     let long = ["--duration", "10m", "--rate", "200", "--stars", "1000"];
-    let mut process = Process::start(devnet(&temporary, &[&long, arguments].concat()));
+    let mut command = devnet(temporary, &[&long, arguments].concat());
+    command.process_group(0);
+    let mut process = Process::start(command);
     // The first line of the status.
     process.wait_for("in flight");
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    process.signal(Signal::INT);
+    process
+}
+
+fn interrupt(arguments: &[&str]) {
+    let temporary = tempfile::tempdir().unwrap();
+    let process = long_devnet(&temporary, arguments);
+    std::thread::sleep(Duration::from_secs(2));
+    process.signal_group(Signal::INT);
     let finished = process.finish();
     assert_eq!(finished.code, 0, "{finished:?}");
     let report = finished.json();
@@ -161,6 +171,16 @@ fn an_interrupted_devnet_of_processes_still_reports() {
 }
 
 #[test]
+fn nodes_do_not_outlive_their_devnet() {
+    let dir = tempfile::tempdir().unwrap();
+    long_devnet(&dir, &["--processes", "--dir", dir.path().to_str().unwrap()]).kill();
+    for index in 0..4 {
+        let stderr = dir.path().join(format!("node-{index}/stderr.log"));
+        wait_until("a node stops in order", || std::fs::read_to_string(&stderr).unwrap().contains(" stopped at "));
+    }
+}
+
+#[test]
 fn options_that_cannot_be_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |arguments: &[&str], words: &[&str]| {
@@ -171,6 +191,8 @@ fn options_that_cannot_be_are_named() {
     refused(&["--restart", "4@1s", "--processes"], &["node 4", "0 to 3"]);
     refused(&["--kill", "2@1s"], &["--processes"]);
     refused(&["--kill", "2", "--processes"], &["--kill", "NODE@TIME"]);
+    refused(&["--kill", "2@30s", "--processes"], &["2@30s", "--duration"]);
+    refused(&["--restart", "2@3s", "--kill", "2@4s", "--processes"], &["--restart 2@3s", "--kill"]);
     refused(&["--duration", "banana"], &["--duration", "banana", "20s"]);
     refused(&["--nodes", "0"], &["--nodes", "1..=32"]);
     refused(&["--rate", "0"], &["--rate"]);
@@ -183,4 +205,8 @@ fn options_that_cannot_be_are_named() {
     let genesis = std::fs::read(taken.join("node-0/genesis.toml")).unwrap();
     refused(&["--dir", path], &[path, "exists already"]);
     assert_eq!(std::fs::read(taken.join("node-0/genesis.toml")).unwrap(), genesis);
+    // Only the second of the nodes is in the way: nothing is made beside it.
+    std::fs::remove_dir_all(taken.join("node-0")).unwrap();
+    refused(&["--dir", path], &["node-1", "exists already"]);
+    assert!(!taken.join("node-0").exists());
 }

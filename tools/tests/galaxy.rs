@@ -9,13 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::network::Network;
-use common::process::{Process, wait_until};
-use common::{Finished, command, run};
+use common::process::wait_until;
+use common::{Finished, run};
 use serde_json::Value;
 
 /// Runs a node that is expected not to come up.
 fn run_node(dir: &Path) -> Finished {
-    Process::start(command(&["galaxy", "run", "--dir", dir.to_str().unwrap()])).finish()
+    run(&["galaxy", "run", "--dir", dir.to_str().unwrap()])
 }
 
 /// Lets the treasury pay new stars through the given nodes, and gives how many payments became final.
@@ -27,7 +27,7 @@ fn pay(network: &Network, nodes: &[usize]) -> u64 {
     let nodes: Vec<&str> = nodes.iter().map(|index| network.api(*index)).collect();
     let arguments = ["load", "--json", "--nodes", &nodes.join(","), "--stars", stars.to_str().unwrap()];
     let schedule = ["--rate", "10", "--duration", "2s"];
-    let report = Process::start(command(&[&arguments[..], &schedule].concat())).finish();
+    let report = run(&[&arguments[..], &schedule].concat());
     assert_eq!(report.code, 0, "{report:?}");
     let report = report.json();
     assert_eq!(report["lost"], 0, "{report}");

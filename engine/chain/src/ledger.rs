@@ -305,9 +305,9 @@ impl Ledger {
             };
             worst = Some(worst.map_or(reason, |worst| worst.min(reason)));
         }
+        // An account is made by a transfer to it; a key that has none has nothing to start one with, not even a transfer of nothing.
         let covered = || {
-            let balance = self.accounts.get(&transaction.initiator()).map_or(0, |account| account.balance);
-            balance >= transaction.amount()
+            self.accounts.get(&transaction.initiator()).is_some_and(|account| account.balance >= transaction.amount())
         };
         match worst {
             Some(reason) => Err((reason, forks)),

@@ -61,7 +61,7 @@ struct Unchecked {
 }
 
 /// Segments must hold the largest black hole.
-const SEGMENT_MIB: Range<u64> = 32..2048;
+const SEGMENT_MIB: Range<u64> = 40..2048;
 const ROUND_INTERVAL_MS: Range<u64> = 1..60_001;
 
 impl NodeConfig {

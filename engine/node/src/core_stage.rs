@@ -10,10 +10,10 @@ use crate::runtime::{Ending, Gauges, NodeError};
 use crate::verify_stage::VerifyJob;
 use constellation_chain::{Hash, Offer, Transaction};
 use constellation_net::{Channel, Handle, PeerId, SendError};
-use constellation_protocol::{Action, Admission, Answer, Event, Fault, FaultKind, Node, Priority, Query};
-use std::collections::HashMap;
+use constellation_protocol::{Action, Admission, Answer, Event, Fault, FaultKind, Node, Priority, Query, Tier};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -39,15 +39,25 @@ pub(crate) struct CoreRings {
     pub messages: Arc<Ring<CoreInput>>,
     pub queries: Arc<Ring<CoreInput>>,
     pub transactions: Arc<Ring<CoreInput>>,
+    /// Bytes of the messages that wait; what bounds them is the door of the network.
+    pub message_bytes: Arc<AtomicUsize>,
 }
 
 impl CoreRings {
-    fn pop(&self) -> Option<CoreInput> {
-        self.verdicts
-            .pop()
-            .or_else(|| self.messages.pop())
-            .or_else(|| self.queries.pop())
-            .or_else(|| self.transactions.pop())
+    /// The next input: verdicts, messages, queries, transactions; but one turn in four begins at the end, so that no flood of messages can keep the
+    /// rest out.
+    fn pop(&self, turn: usize) -> Option<CoreInput> {
+        let late = || self.queries.pop().or_else(|| self.transactions.pop());
+        let early = || self.verdicts.pop().or_else(|| self.pop_message());
+        if turn % 4 == 3 { late().or_else(early) } else { early().or_else(late) }
+    }
+
+    fn pop_message(&self) -> Option<CoreInput> {
+        let input = self.messages.pop()?;
+        if let CoreInput::Net(constellation_net::Event::Message { bytes, .. }) = &input {
+            self.message_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        }
+        Some(input)
     }
 
     fn is_empty(&self) -> bool {
@@ -65,6 +75,7 @@ pub(crate) struct CoreStage {
     pub rings: Arc<CoreRings>,
     pub jobs: Arc<Ring<VerifyJob>>,
     pub log: Arc<Ring<LogInput>>,
+    pub durable_height: Arc<AtomicU64>,
     pub net: Handle,
     pub feed: Arc<FinalFeed>,
     pub gauges: Arc<Gauges>,
@@ -72,6 +83,8 @@ pub(crate) struct CoreStage {
     pub stop: Arc<AtomicBool>,
     pub ending: Arc<Ending>,
     pub started: Instant,
+    /// Settled rounds whose black hole is not durable yet: their height, and what the journal keeps till then.
+    pub retiring: VecDeque<(u64, Tier, u64)>,
 }
 
 /// Clients that wait for an answer, by ticket. Bounded by what the rings hold: every ticket is answered by the next poll.
@@ -95,7 +108,7 @@ impl CoreStage {
         while !self.stop.load(Ordering::Relaxed) {
             let mut taken = 0;
             while taken < EVENTS_MAX
-                && let Some(input) = self.rings.pop()
+                && let Some(input) = self.rings.pop(taken)
             {
                 taken += 1;
                 let event = waiting.event(input);
@@ -103,7 +116,8 @@ impl CoreStage {
             }
             let actions = self.node.poll(self.now_us());
             self.meter.count(taken);
-            if let Err(error) = self.carry_out(actions, &mut waiting, &mut since) {
+            let outcome = self.carry_out(actions, &mut waiting, &mut since).and_then(|()| self.retire_durable());
+            if let Err(error) = outcome {
                 self.ending.fail(error);
                 return;
             }
@@ -130,9 +144,13 @@ impl CoreStage {
         for action in actions {
             match action {
                 Action::Journal(_) => {}
-                Action::Retire { tier, round } => self.journal.retire(tier, round)?,
+                Action::Retire { tier, round, height } => self.retiring.push_back((height, tier, round)),
                 Action::Send { to, priority, bytes } => self.send(to, priority, bytes),
-                Action::Serve { to, height } => self.give_log(LogInput::Serve { to, height }, since)?,
+                Action::Serve { to, height } => {
+                    if self.log.push(LogInput::Serve { to, height }).is_err() {
+                        tracing::debug!(to, height, "the log is busy; the peer will ask again");
+                    }
+                }
                 Action::Append { black_hole, certificate } => {
                     self.gauges.height.store(black_hole.header.height(), Ordering::Relaxed);
                     self.give_log(LogInput::Append { black_hole, certificate }, since)?;
@@ -157,6 +175,16 @@ impl CoreStage {
                 Action::Fault(fault) => self.take_fault(&fault),
                 Action::Halt(why) => return Err(NodeError::Diverged(why)),
             }
+        }
+        Ok(())
+    }
+
+    /// Lets the journal forget the rounds whose black hole is durable. Before that, losing the log's end and the journal together would leave a node
+    /// free to say something else about a height that it had certified.
+    fn retire_durable(&mut self) -> Result<(), NodeError> {
+        let durable_height = self.durable_height.load(Ordering::Acquire);
+        while let Some((_, tier, round)) = self.retiring.pop_front_if(|(height, ..)| *height <= durable_height) {
+            self.journal.retire(tier, round)?;
         }
         Ok(())
     }
@@ -202,7 +230,6 @@ impl CoreStage {
         let reason = match fault.kind {
             FaultKind::Malformed(_) => "malformed message",
             FaultKind::BadBlock(_) => "bad block",
-            FaultKind::Flood => "flood",
             FaultKind::NoSeat { .. } => "no seat",
             FaultKind::Consensus(_) | FaultKind::BadShare { .. } | FaultKind::BadProposal { .. } => return,
         };

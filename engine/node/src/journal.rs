@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 const RECORD_KIND: u32 = 2;
+/// The first record of every journal: it was made with its node, not after the node had spoken.
+const BORN_KIND: u32 = 3;
 /// Holds a round's proposals of every member several times over.
-const SEGMENT_LEN_BYTES: u64 = 32 << 20;
+const OPTIONS: LogOptions = LogOptions { segment_len_bytes: 32 << 20, reserve_len_bytes: 32 << 20 };
 
 /// An open journal.
 pub(crate) struct Journal {
@@ -21,6 +23,24 @@ pub(crate) struct Journal {
     buffer: Vec<u8>,
 }
 
+/// Makes the journal of a new node. A node that finds none has lost it, and sits out until the network has passed what it may have said.
+pub fn create_journal(dir: &Path) -> Result<(), LogError> {
+    let (mut log, _) = Log::open(dir, OPTIONS)?;
+    if log.next_sequence() == log.first_sequence() {
+        log.append(BORN_KIND, &[b"journal"])?;
+        log.sync()?;
+    }
+    Ok(())
+}
+
+/// What a journal held when it was opened.
+pub(crate) struct Opened {
+    pub records: Vec<JournalRecord>,
+    pub recovery: Recovery,
+    /// Whether there was none.
+    pub is_lost: bool,
+}
+
 /// Why a journal cannot be used. Always this machine's doing.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -29,7 +49,7 @@ pub enum JournalError {
     Log(#[from] LogError),
     /// A record does not decode.
     #[error(
-        "{error}; this node cannot know what it said: move its journal folder away, and it will sit out until the network has passed it"
+        "{error}; this node cannot know what it said: move its journal folder away, and it sits out until the network has passed what it may have said"
     )]
     Record {
         /// What is wrong with it.
@@ -39,19 +59,24 @@ pub enum JournalError {
 
 impl Journal {
     /// Opens the journal and reads what it holds.
-    pub fn open(dir: &Path, sync: JournalSync) -> Result<(Self, Vec<JournalRecord>, Recovery), JournalError> {
-        let options = LogOptions { segment_len_bytes: SEGMENT_LEN_BYTES, reserve_len_bytes: SEGMENT_LEN_BYTES };
-        let (log, recovery) = Log::open(dir, options)?;
+    pub fn open(dir: &Path, sync: JournalSync) -> Result<(Self, Opened), JournalError> {
+        let (log, recovery) = Log::open(dir, OPTIONS)?;
+        // A journal that was ever written to goes on from its last number, however much of it is forgotten.
+        let is_lost = log.next_sequence() == 1;
         let mut records = Vec::new();
         let mut first_of_round = BTreeMap::new();
         for stored in log.iter_from(log.first_sequence()) {
             let stored = stored?;
+            if stored.kind != RECORD_KIND {
+                continue;
+            }
             let record =
                 JournalRecord::decode(stored.payload, COMMITTEE_MAX).map_err(|error| JournalError::Record { error })?;
             first_of_round.entry((record.tier, record.round)).or_insert(stored.sequence);
             records.push(record);
         }
-        Ok((Journal { log, sync, first_of_round, dirty: false, buffer: Vec::new() }, records, recovery))
+        let journal = Journal { log, sync, first_of_round, dirty: false, buffer: Vec::new() };
+        Ok((journal, Opened { records, recovery, is_lost }))
     }
 
     /// Writes a record; it survives a killed process from here on.
@@ -102,8 +127,12 @@ mod tests {
     fn it_reads_back_and_forgets_settled_rounds() {
         let dir = tempfile::tempdir().unwrap();
         let open = || Journal::open(dir.path(), JournalSync::Process).unwrap();
-        let (mut journal, records, _) = open();
-        assert!(records.is_empty());
+        let (journal, opened) = open();
+        assert!(opened.records.is_empty() && opened.is_lost);
+        drop(journal);
+        create_journal(dir.path()).unwrap();
+        let (mut journal, opened) = open();
+        assert!(opened.records.is_empty() && !opened.is_lost);
         for round in 1..=100 {
             journal.append(&record(round, 1 << 20)).unwrap();
             journal.settle().unwrap();
@@ -112,8 +141,8 @@ mod tests {
             }
         }
         drop(journal);
-        let (_, records, _) = open();
-        assert_eq!(records.last(), Some(&record(100, 1 << 20)));
-        assert!(records.len() < 70, "old segments are gone");
+        let (_, opened) = open();
+        assert_eq!(opened.records.last(), Some(&record(100, 1 << 20)));
+        assert!(opened.records.len() < 70 && !opened.is_lost, "old segments are gone");
     }
 }

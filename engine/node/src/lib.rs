@@ -42,5 +42,6 @@ pub use audit::{AuditLogError, AuditReport, LOG_RECORD_KIND_BLACK_HOLE, audit_lo
 pub use config::{ConfigFileError, JournalSync, NodeConfig};
 pub use data_dir::{DataDir, DataDirError};
 pub use engine::VerifyEngine;
+pub use journal::create_journal;
 pub use key_file::{KeyFileError, new_key, read_key, write_new_key};
 pub use runtime::{Listeners, NodeError, RunningNode, StopHandle};

@@ -10,10 +10,10 @@ use constellation_net::{Channel, Handle, PeerId};
 use constellation_protocol::{Message, NodeIndex};
 use constellation_storage::{Log, LogError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Black holes made durable together, at most.
+/// Inputs taken together, at most: their black holes are made durable in one go, before anything is served.
 const GROUP_MAX: usize = 16;
 
 /// Work for the log.
@@ -29,6 +29,9 @@ pub(crate) struct LogStage {
     pub feed: Arc<FinalFeed>,
     pub net: Handle,
     pub meter: Arc<Meter>,
+    /// Height of the last durable black hole: what the core waits for before it forgets how it came about.
+    pub durable_height: Arc<AtomicU64>,
+    /// Set when the core has ended: nothing more can come.
     pub stop: Arc<AtomicBool>,
     pub ending: Arc<Ending>,
 }
@@ -58,23 +61,28 @@ impl LogStage {
 
     fn take_group(&mut self) -> Result<usize, LogError> {
         let mut appended = Vec::new();
-        let mut count = 0;
-        while appended.len() < GROUP_MAX {
-            match self.inputs.pop() {
-                None => break,
-                Some(LogInput::Serve { to, height }) => self.serve(to, height)?,
-                Some(LogInput::Append { black_hole, certificate }) => {
+        let mut asked = Vec::new();
+        while appended.len() + asked.len() < GROUP_MAX
+            && let Some(input) = self.inputs.pop()
+        {
+            match input {
+                LogInput::Serve { to, height } => asked.push((to, height)),
+                LogInput::Append { black_hole, certificate } => {
                     self.log.append(LOG_RECORD_KIND_BLACK_HOLE, &[&black_hole.to_bytes(&certificate)])?;
                     appended.push(black_hole);
                 }
             }
-            count += 1;
         }
-        if !appended.is_empty() {
+        if let Some(last) = appended.last() {
             self.log.sync()?;
+            self.durable_height.store(last.header.height(), Ordering::Release);
         }
+        let count = appended.len() + asked.len();
         for black_hole in appended {
             self.feed.publish(final_block(&black_hole));
+        }
+        for (to, height) in asked {
+            self.serve(to, height)?;
         }
         Ok(count)
     }

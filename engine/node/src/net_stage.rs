@@ -5,12 +5,17 @@ use crate::ring::Ring;
 use crate::verify_stage::VerifyInput;
 use constellation_net::{Event, Sink};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sorts what peers send into the rings. A full ring stops the reading from that peer: nothing is lost.
 pub(crate) struct NetSink {
     pub core: Arc<Ring<CoreInput>>,
+    pub core_bytes: Arc<AtomicUsize>,
     pub verify: Arc<Ring<VerifyInput>>,
 }
+
+/// Bytes of messages that wait for the core, at most (one message may go over it).
+const MESSAGES_MAX_BYTES: usize = 128 << 20;
 
 impl Sink for NetSink {
     fn deliver(&mut self, event: Event) -> Result<(), Event> {
@@ -21,10 +26,21 @@ impl Sink for NetSink {
                     _ => unreachable!("a full ring gives back what was pushed"),
                 })
             }
-            event => self.core.push(CoreInput::Net(event)).map_err(|back| match back {
-                CoreInput::Net(event) => event,
-                _ => unreachable!("a full ring gives back what was pushed"),
-            }),
+            event => {
+                let len_bytes = if let Event::Message { bytes, .. } = &event { bytes.len() } else { 0 };
+                if len_bytes > 0 && self.core_bytes.load(Ordering::Relaxed) >= MESSAGES_MAX_BYTES {
+                    return Err(event);
+                }
+                // Counted before it can be taken out, so that the count never falls below what waits.
+                self.core_bytes.fetch_add(len_bytes, Ordering::Relaxed);
+                self.core.push(CoreInput::Net(event)).map_err(|back| {
+                    self.core_bytes.fetch_sub(len_bytes, Ordering::Relaxed);
+                    match back {
+                        CoreInput::Net(event) => event,
+                        _ => unreachable!("a full ring gives back what was pushed"),
+                    }
+                })
+            }
         }
     }
 }

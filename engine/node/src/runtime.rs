@@ -7,15 +7,16 @@ use crate::core_stage::{CoreRings, CoreStage};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::engine::VerifyEngine;
 use crate::ingress::Ingress;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Opened};
 use crate::log_stage::{LogStage, final_block};
 use crate::meter::Meter;
 use crate::net_stage::NetSink;
 use crate::ring::{Bell, Ring};
 use crate::verify_stage::VerifyStage;
-use constellation_net::{Handle, Identity, Limits, Network, Peer};
+use constellation_net::{GossipLimits, Handle, Identity, Limits, Network, Peer};
 use constellation_protocol::{Admission, Config, ConfigError, Node, ReplayError};
 use constellation_storage::{Log, LogOptions};
+use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -28,10 +29,14 @@ const QUERIES_MAX: usize = 1024;
 const JOBS_MAX: usize = 16;
 const LOG_INPUTS_MAX: usize = 64;
 const RECENT_MAX: usize = 1 << 18;
+const LOG_STAGE: &str = "log";
+/// Pending transactions announced to a peer that connects.
+const ANNOUNCE_ON_CONNECT: usize = 8192;
 /// The largest message of a round: a proposal, or the votes of a large committee with their coin shares.
 const CONSENSUS_MAX_LEN_BYTES: u32 = 1 << 20;
-/// The largest block: what two cluster rounds can hold, with certificates.
-const BULK_MAX_LEN_BYTES: u32 = 24 << 20;
+/// The largest black hole: what two cluster rounds can hold (16 MiB), each transaction of it censored and a fork of both its stars
+/// (213 bytes for every 328), and certificates.
+const BULK_MAX_LEN_BYTES: u32 = 32 << 20;
 
 /// Why a node cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +187,7 @@ pub struct Listeners {
 pub struct RunningNode {
     ending: Arc<Ending>,
     stop: Arc<AtomicBool>,
+    log_stop: Arc<AtomicBool>,
     gauges: Arc<Gauges>,
     api: Option<ApiServer>,
     network: Option<Network>,
@@ -216,6 +222,13 @@ impl RunningNode {
             None => VerifyEngine::detect(),
         };
         let (genesis, key) = (data_dir.genesis()?, data_dir.key()?);
+        if genesis.cluster_facilitators() < genesis.nodes().len() {
+            tracing::warn!(
+                facilitators = genesis.cluster_facilitators(),
+                nodes = genesis.nodes().len(),
+                "the genesis seats fewer facilitators than there are nodes: the network bears only the faults that such a committee does"
+            );
+        }
         let network_id = genesis.network_id();
         let peers =
             genesis.nodes().iter().map(|node| Peer { public_key: node.public_key.0, address: node.address }).collect();
@@ -226,7 +239,8 @@ impl RunningNode {
         let log = open_log(data_dir, &config, &mut node, &feed)?;
         let journal = open_journal(data_dir, &config, &mut node)?;
 
-        let (stop, ending) = (Arc::new(AtomicBool::new(false)), Arc::new(Ending::default()));
+        let (stop, log_stop): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
+        let (ending, durable_height) = (Arc::new(Ending::default()), Arc::new(AtomicU64::new(node.tip().0)));
         let (core_bell, verify_bell, log_bell) = (Bell::new(), Bell::new(), Bell::new());
         let rings = Arc::new(CoreRings {
             bell: core_bell.clone(),
@@ -234,6 +248,7 @@ impl RunningNode {
             messages: Ring::new(MESSAGES_MAX, &core_bell),
             queries: Ring::new(QUERIES_MAX, &core_bell),
             transactions: Ring::new(TRANSACTION_INPUTS_MAX, &core_bell),
+            message_bytes: Arc::default(),
         });
         let jobs = Ring::new(JOBS_MAX, &verify_bell);
         let verify_inputs = Ring::new(TRANSACTION_INPUTS_MAX, &verify_bell);
@@ -258,6 +273,7 @@ impl RunningNode {
         let limits = Limits {
             consensus_max_len_bytes: CONSENSUS_MAX_LEN_BYTES,
             bulk_max_len_bytes: BULK_MAX_LEN_BYTES,
+            gossip: GossipLimits { announce_on_connect: ANNOUNCE_ON_CONNECT, ..GossipLimits::default() },
             ..Limits::default()
         };
         let net_config = constellation_net::Config {
@@ -267,7 +283,11 @@ impl RunningNode {
             peers,
             limits,
         };
-        let sink = NetSink { core: rings.messages.clone(), verify: verify_inputs.clone() };
+        let sink = NetSink {
+            core: rings.messages.clone(),
+            core_bytes: rings.message_bytes.clone(),
+            verify: verify_inputs.clone(),
+        };
         let network = match listeners.nodes {
             Some(listener) => Network::start_on(listener, net_config, sink)?,
             None => Network::start(net_config, sink)?,
@@ -282,7 +302,8 @@ impl RunningNode {
             feed: feed.clone(),
             net: net.clone(),
             meter: log_meter,
-            stop: stop.clone(),
+            durable_height: durable_height.clone(),
+            stop: log_stop.clone(),
             ending: ending.clone(),
         };
         let verify_stage = VerifyStage {
@@ -303,6 +324,7 @@ impl RunningNode {
             rings: rings.clone(),
             jobs,
             log: log_inputs,
+            durable_height,
             net,
             feed: feed.clone(),
             gauges: gauges.clone(),
@@ -310,10 +332,12 @@ impl RunningNode {
             stop: stop.clone(),
             ending: ending.clone(),
             started: Instant::now(),
+            retiring: VecDeque::new(),
         };
         let mut running = RunningNode {
             ending: ending.clone(),
             stop,
+            log_stop,
             gauges: gauges.clone(),
             api: None,
             node_addr: network.local_addr(),
@@ -323,7 +347,7 @@ impl RunningNode {
         };
         running.spawn("core", move || core_stage.run())?;
         running.spawn("verify", move || verify_stage.run())?;
-        running.spawn("log", move || log_stage.run())?;
+        running.spawn(LOG_STAGE, move || log_stage.run())?;
         let backend =
             Arc::new(Ingress { network: network_id, verify: verify_inputs, core: rings.queries.clone(), gauges });
         let listen = listeners.api.map_or(Listen::Address(config.api), Listen::Bound);
@@ -397,8 +421,11 @@ impl RunningNode {
             Some(error) => Err(error),
             None => Ok(()),
         };
-        // The core goes before the log, so that what it has certified is written.
+        // The log goes last, after the core can give it nothing more: what was certified is written.
         for (name, thread) in self.stages.drain(..) {
+            if name == LOG_STAGE {
+                self.log_stop.store(true, Ordering::Relaxed);
+            }
             if thread.join().is_err() && outcome.is_ok() {
                 outcome = Err(NodeError::Panicked(name));
             }
@@ -446,7 +473,15 @@ fn open_log(data_dir: &DataDir, config: &NodeConfig, node: &mut Node, feed: &Fin
 
 fn open_journal(data_dir: &DataDir, config: &NodeConfig, node: &mut Node) -> Result<Journal, NodeError> {
     create_dir(data_dir, &data_dir.journal_path())?;
-    let (journal, records, recovery) = Journal::open(&data_dir.journal_path(), config.journal_sync)?;
+    let (journal, Opened { records, recovery, is_lost }) =
+        Journal::open(&data_dir.journal_path(), config.journal_sync)?;
+    if is_lost {
+        tracing::warn!(
+            "this node has no journal (one is made by `constellation init`): it follows the chain, and sits out of the rounds until the network has \
+             passed what it may have said"
+        );
+        node.sit_out();
+    }
     if recovery.torn_tail.is_some() {
         tracing::warn!("the journal ended in an unfinished record, as after a crash: it had not been acted on");
     }

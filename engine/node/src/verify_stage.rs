@@ -50,7 +50,6 @@ pub(crate) struct VerifyStage {
 
 /// A parsed input, its transactions waiting for their verdicts.
 enum Parsed {
-    Job(u64),
     Client(oneshot::Sender<SubmitReply>),
     Gossip { from: PeerId, ids: Vec<ItemId> },
 }
@@ -78,14 +77,23 @@ impl VerifyStage {
         }
     }
 
-    /// Takes in what there is: jobs first. Offers are few and are checked on the way.
+    /// Verifies what the core waits for: before anything else, and also while the core has no room for anything else.
+    fn serve_jobs(&self) {
+        while let Some(VerifyJob { job, transactions }) = self.jobs.pop() {
+            let verdicts = self.engine.check_transactions(transactions.iter().map(|one| &**one));
+            self.meter.count(transactions.len());
+            // The core takes verdicts first of all, and its ring has a place for every job it can have open.
+            if self.verdicts.push_waiting(CoreInput::Verdicts { job, verdicts }, &self.stop).is_err() {
+                tracing::debug!(job, "stopped before the verdicts of a job were taken");
+            }
+        }
+    }
+
+    /// Takes in what there is, after the jobs. Offers are few and are checked on the way.
     fn collect(&self) -> Vec<(Parsed, Vec<Arc<Transaction>>)> {
+        self.serve_jobs();
         let mut batch = Vec::new();
         let mut count = 0;
-        while let Some(VerifyJob { job, transactions }) = self.jobs.pop() {
-            count += transactions.len();
-            batch.push((Parsed::Job(job), transactions));
-        }
         while count < BATCH_MAX && batch.len() < INPUTS_MAX {
             let Some(input) = self.inputs.pop() else { break };
             let parsed = match input {
@@ -160,12 +168,6 @@ impl VerifyStage {
 
     fn pass_on(&self, parsed: Parsed, transactions: Vec<Arc<Transaction>>, verdicts: Vec<bool>) {
         match parsed {
-            Parsed::Job(job) => {
-                // The core waits for this one; its ring has a place for every job it can have open.
-                if self.verdicts.push_waiting(CoreInput::Verdicts { job, verdicts }, &self.stop).is_err() {
-                    tracing::debug!(job, "stopped before the verdicts of a job were taken");
-                }
-            }
             Parsed::Client(reply) => match verdicts.iter().position(|valid| !valid) {
                 Some(index) => refuse(reply, format!("transaction {index}: a signature does not verify")),
                 None => self.give_core(CoreInput::Submit { transactions, reply }),
@@ -179,9 +181,17 @@ impl VerifyStage {
         }
     }
 
-    fn give_core(&self, input: CoreInput) {
-        if self.core.push_waiting(input, &self.stop).is_err() {
-            tracing::debug!("stopped with verified transactions in hand; their senders will send them again");
+    fn give_core(&self, mut input: CoreInput) {
+        const STEP: Duration = Duration::from_micros(500);
+        while let Err(back) = self.core.push(input) {
+            if self.stop.load(Ordering::Relaxed) {
+                return tracing::debug!(
+                    "stopped with verified transactions in hand; their senders will send them again"
+                );
+            }
+            input = back;
+            self.serve_jobs();
+            std::thread::sleep(STEP);
         }
     }
 

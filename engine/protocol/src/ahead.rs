@@ -23,36 +23,38 @@ struct Kept {
 }
 
 impl Ahead {
-    /// Keeps a message for `round`, which lies after `current`; false when it is too far ahead or over the sender's budget.
+    /// Keeps a message for `round`, `current` or later, unless it is too far ahead or over the sender's budget.
     pub fn keep(
         &mut self,
         (tier, round, current): (Tier, u64, u64),
         from: NodeIndex,
         message: RoundMessage,
         (len_bytes, payload_max_bytes): (usize, usize),
-    ) -> bool {
+    ) {
         if round > current.saturating_add(ROUNDS_AHEAD_MAX) {
-            return false;
+            return;
         }
         let kept = self.rounds.entry((tier, round)).or_default();
         let used = kept.bytes.entry(from).or_default();
         if *used + len_bytes > payload_max_bytes + VOTES_MAX_BYTES {
-            return false;
+            return;
         }
         *used += len_bytes;
         kept.messages.push((from, message));
-        true
     }
 
-    /// Whether anybody has spoken in `round`.
-    pub fn has(&self, tier: Tier, round: u64) -> bool {
-        self.rounds.contains_key(&(tier, round))
+    /// How many have spoken in `round`.
+    pub fn senders(&self, tier: Tier, round: u64) -> usize {
+        self.rounds.get(&(tier, round)).map_or(0, |kept| kept.bytes.len())
     }
 
-    /// Hands out the messages of a round this node enters, and forgets the earlier rounds of the tier.
+    /// Hands out the messages of a round this node enters.
     pub fn take(&mut self, tier: Tier, round: u64) -> Vec<(NodeIndex, RoundMessage)> {
-        let messages = self.rounds.remove(&(tier, round)).map(|kept| kept.messages).unwrap_or_default();
+        self.rounds.remove(&(tier, round)).map(|kept| kept.messages).unwrap_or_default()
+    }
+
+    /// Forgets the rounds of `tier` up to `round`: this node will not enter them any more.
+    pub fn forget_through(&mut self, tier: Tier, round: u64) {
         self.rounds.retain(|&(other, number), _| other != tier || number > round);
-        messages
     }
 }

@@ -64,7 +64,7 @@ struct Fetched {
 pub(crate) struct CatchUp {
     asked: BTreeMap<u64, u64>,
     fetched: BTreeMap<u64, Fetched>,
-    checking: Option<Hash>,
+    checking: Option<(u64, Hash)>,
     behind_since_us: Option<u64>,
     turn: usize,
 }
@@ -101,6 +101,11 @@ impl Node {
 
     /// Takes a black hole that was asked for. What was not is dropped: a late answer, or a peer that pushes.
     pub(crate) fn take_black_hole(&mut self, from: NodeIndex, bytes: &[u8]) {
+        // Decoding is work: only what was asked for is worth it. The height sits at bytes 16..24 of the header.
+        let wanted = |height: &[u8; 8]| self.catch_up.asked.contains_key(&u64::from_le_bytes(*height));
+        if !bytes.get(16..24).and_then(|height| height.first_chunk()).is_some_and(wanted) {
+            return;
+        }
         let (black_hole, certificate) = match BlackHole::decode(bytes, self.network) {
             Ok(decoded) => decoded,
             Err(error) => return self.blame(from, FaultKind::BadBlock(error.to_string())),
@@ -132,26 +137,23 @@ impl Node {
                 let mine = mine.clone();
                 self.finish_black_hole(mine, certificate);
             } else {
-                self.halt_diverged(next, mine.header.hash(), hash);
+                let mine = mine.header.hash();
+                self.halt(format!("black hole {next}: this node computed {mine}, a quorum certified {hash}"));
             }
             return true;
         }
         let unverified: Vec<Arc<Transaction>> =
             black_hole.transactions().filter(|one| !self.pool.has_verified(one)).cloned().collect();
-        self.catch_up.checking = Some(hash);
+        self.catch_up.checking = Some((next, hash));
         self.verify(Job::BlackHole(hash), unverified);
         true
     }
 
     pub(crate) fn black_hole_verified(&mut self, hash: Hash, all_valid: bool) {
-        if self.catch_up.checking.take_if(|checking| *checking == hash).is_none() {
-            return;
-        }
+        let Some((height, _)) = self.catch_up.checking.take_if(|(_, checking)| *checking == hash) else { return };
         let next = self.tip.height + 1;
-        let Some(fetched) = self.catch_up.fetched.remove(&next).filter(|one| one.black_hole.header.hash() == hash)
-        else {
-            return;
-        };
+        // This node's own round may have settled that height meanwhile.
+        let Some(fetched) = self.catch_up.fetched.remove(&height).filter(|_| height == next) else { return };
         if !all_valid {
             return self.refuse_black_hole(next, fetched.from, "a transaction in it does not verify".into());
         }
@@ -212,9 +214,5 @@ impl Node {
         self.catch_up.fetched.remove(&height);
         self.catch_up.asked.remove(&height);
         self.blame(from, FaultKind::BadBlock(format!("black hole {height}: {what}")));
-    }
-
-    fn halt_diverged(&mut self, height: u64, mine: Hash, certified: Hash) {
-        self.halt(format!("black hole {height}: this node computed {mine}, a quorum certified {certified}"));
     }
 }

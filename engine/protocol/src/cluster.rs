@@ -30,9 +30,16 @@ enum Phase {
     /// The common subset has no output yet.
     Agreeing,
     /// Transactions that this node had not verified are being verified.
-    Verifying { members: Members, transactions: Vec<Arc<Transaction>>, unverified: HashSet<Hash> },
+    Verifying { members: Members, proposed: Vec<Proposed> },
     /// The block is computed; signatures are being collected.
     Signing { block: Box<LshBlock> },
+}
+
+/// A transaction of an agreed proposal.
+struct Proposed {
+    transaction: Arc<Transaction>,
+    proposer: usize,
+    is_verified: bool,
 }
 
 /// One cluster's chain as this node knows it.
@@ -48,6 +55,7 @@ pub(crate) struct Cluster {
     pub rounds: BTreeMap<u64, Round>,
     phase: Phase,
     next_start_us: u64,
+    entered_us: u64,
     adopting: Option<(Arc<SealedLshBlock>, NodeIndex)>,
     asked: Option<(u64, u64)>,
 }
@@ -67,6 +75,7 @@ impl Cluster {
             rounds: BTreeMap::new(),
             phase: Phase::Agreeing,
             next_start_us: 0,
+            entered_us: 0,
             adopting: None,
             asked: None,
         }
@@ -131,11 +140,24 @@ impl Node {
         }
         let Some(me) = naming.committee.index_of(&self.public_key) else { return false };
         let tier = Tier::Cluster(CLUSTER);
+        if self.is_silent(tier, round) {
+            return false;
+        }
+        let (word, _) = naming.beacon.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
+        let share = Share { salt: u64::from_le_bytes(*word) ^ round, seats: naming.committee.len(), me };
+        let called = self.is_called(tier, round, &naming.committee, self.cluster.entered_us)
+            || self.journal.contains_key(&(tier, round));
         let due = self.pool.waiting_count() > 0 && self.now_us >= self.cluster.next_start_us;
-        if !due && !self.ahead.has(tier, round) && !self.journal.contains_key(&(tier, round)) {
+        if !due && !called {
             return false;
         }
         self.cluster.next_start_us = self.now_us + self.config.round_interval_us;
+        // What waits for a predecessor is no reason for a round.
+        let composed = self.pool.compose(&share, &self.ledger, self.config.proposal_max_bytes(), &mut self.dropped);
+        if !composed.is_any_ready && !called {
+            return false;
+        }
+        self.cluster.entered_us = self.now_us;
         let seat = Seat {
             tier,
             number: round,
@@ -146,11 +168,7 @@ impl Node {
         };
         let mut entered = self.enter(seat);
         if !entered.has_proposed() {
-            let (word, _) = naming.beacon.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
-            let share = Share { salt: u64::from_le_bytes(*word) ^ round, seats: naming.committee.len(), me };
-            let max_bytes = self.config.proposal_max_bytes();
-            let picked = self.pool.compose(&share, &self.ledger, max_bytes, &mut self.dropped);
-            entered.propose(proposal::encode_transactions(&picked));
+            entered.propose(proposal::encode_transactions(&composed.picked));
         }
         self.cluster.rounds.insert(round, entered);
         true
@@ -168,41 +186,61 @@ impl Node {
         let Some(output) = self.cluster.rounds.get(&round).and_then(Round::output) else { return false };
         let mut members = Members::default();
         let mut seen = HashSet::new();
-        let mut transactions = Vec::new();
-        let mut faults = Vec::new();
+        let mut proposed = Vec::new();
+        let mut bad = Vec::new();
         for (index, payload) in output {
             members.insert(*index);
             match proposal::decode_transactions(payload, self.network) {
-                Ok(proposed) => transactions
-                    .extend(proposed.into_iter().filter(|transaction| seen.insert(transaction.id())).map(Arc::new)),
-                Err(error) => {
-                    let node = self.directory.index(naming.committee.get(*index));
-                    faults.extend(node.map(|node| (node, error.to_string())));
+                Ok(transactions) => {
+                    for transaction in transactions {
+                        // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
+                        if seen.insert(transaction.leaf()) {
+                            let is_verified = self.pool.has_verified(&transaction);
+                            proposed.push(Proposed {
+                                transaction: Arc::new(transaction),
+                                proposer: *index,
+                                is_verified,
+                            });
+                        }
+                    }
                 }
+                Err(error) => bad.push((*index, error.to_string())),
             }
         }
-        let tier = Tier::Cluster(CLUSTER);
-        for (node, what) in faults {
-            self.faults.push(Fault { node, kind: FaultKind::BadProposal { tier, round, what } });
+        for (index, what) in bad {
+            self.blame_proposer(round, naming.committee.get(index), what);
         }
-        let unverified: Vec<Arc<Transaction>> =
-            transactions.iter().filter(|transaction| !self.pool.has_verified(transaction)).cloned().collect();
-        let ids = unverified.iter().map(|transaction| transaction.id()).collect();
-        self.cluster.phase = Phase::Verifying { members, transactions, unverified: ids };
+        let unverified = proposed.iter().filter(|one| !one.is_verified).map(|one| one.transaction.clone()).collect();
+        self.cluster.phase = Phase::Verifying { members, proposed };
         self.verify(Job::ClusterRound(round), unverified);
         true
     }
 
-    /// The verdicts on what the agreed proposals held: what does not verify is left out, by everybody alike.
-    pub(crate) fn cluster_round_verified(&mut self, round: u64, valid: &HashSet<Hash>) {
+    fn blame_proposer(&mut self, round: u64, proposer: Option<&PublicKey>, what: String) {
+        if let Some(node) = self.directory.index(proposer) {
+            let kind = FaultKind::BadProposal { tier: Tier::Cluster(CLUSTER), round, what };
+            self.faults.push(Fault { node, kind });
+        }
+    }
+
+    /// The verdicts on what the agreed proposals held, in order: what does not verify is left out, by everybody alike.
+    pub(crate) fn cluster_round_verified(&mut self, round: u64, verdicts: &[bool]) {
         if round != self.cluster.current() {
             return;
         }
-        let Phase::Verifying { members, transactions, unverified } = &mut self.cluster.phase else { return };
-        let (members, mut transactions, unverified) =
-            (*members, std::mem::take(transactions), std::mem::take(unverified));
-        transactions.retain(|transaction| !unverified.contains(&transaction.id()) || valid.contains(&transaction.id()));
+        let Phase::Verifying { members, proposed } = &mut self.cluster.phase else { return };
+        let (members, proposed) = (*members, std::mem::take(proposed));
         let Some(naming) = self.cluster.naming(round).cloned() else { return };
+        let mut verdicts = verdicts.iter();
+        let mut ids = HashSet::new();
+        let mut transactions = Vec::with_capacity(proposed.len());
+        for Proposed { transaction, proposer, is_verified } in proposed {
+            if !is_verified && verdicts.next() != Some(&true) {
+                self.blame_proposer(round, naming.committee.get(proposer), "a signature that does not verify".into());
+            } else if ids.insert(transaction.id()) {
+                transactions.push(transaction);
+            }
+        }
         let accounts: BTreeSet<PublicKey> =
             transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| star)).collect();
         let accounts: Vec<PublicKey> = accounts.into_iter().collect();
@@ -237,6 +275,8 @@ impl Node {
         self.pool.seal(round, &sealed.block.transactions);
         self.cluster.sealed.insert(round, sealed);
         self.cluster.advance(round, hash);
+        self.cluster_progress_us = self.now_us;
+        self.ahead.forget_through(Tier::Cluster(CLUSTER), round);
     }
 
     /// Asks `from`, who has spoken of later rounds, for the LSH block this node lacks.
@@ -267,15 +307,18 @@ impl Node {
 
     /// Takes a certified LSH block from a peer; its transactions are verified before anything is built on it.
     pub(crate) fn take_lsh_block(&mut self, from: NodeIndex, bytes: &[u8]) {
+        // Decoding is work: only what was asked for is worth it. The round sits at bytes 16..24 of the header.
+        let current = self.cluster.current();
+        let asked = self.cluster.asked.is_some_and(|(round, _)| round == current);
+        if !asked || self.cluster.adopting.is_some() || bytes.get(16..24) != Some(&current.to_le_bytes()[..]) {
+            return;
+        }
         let mut reader = Reader::new(bytes);
         let sealed = match SealedLshBlock::read(&mut reader, self.network) {
             Ok(sealed) => sealed,
             Err(error) => return self.blame(from, FaultKind::BadBlock(error.to_string())),
         };
         let header = sealed.block.header;
-        if header.round() != self.cluster.current() || self.cluster.adopting.is_some() {
-            return;
-        }
         if let Err(what) = self.check_lsh_header(&header, &sealed.certificate) {
             return self.blame(from, FaultKind::BadBlock(what));
         }

@@ -78,12 +78,15 @@ pub enum Priority {
 pub enum Action {
     /// Keep this before any later send of the same list.
     Journal(JournalRecord),
-    /// The journal's records of this round are not needed any more.
+    /// The journal's records of this round are not needed any more once the black hole of `height` is durable in the log: until then they
+    /// are all that keeps this node, should both be lost with the power, from contradicting what it certified.
     Retire {
         /// The round's tier.
         tier: Tier,
         /// The round.
         round: u64,
+        /// The black hole that settles the round.
+        height: u64,
     },
     /// Send a message.
     Send {
@@ -308,7 +311,4 @@ pub enum FaultKind {
     /// Served a block that does not hold.
     #[error("served a bad block: {0}")]
     BadBlock(String),
-    /// Sent more ahead of time than is kept.
-    #[error("flooded rounds ahead of this node")]
-    Flood,
 }

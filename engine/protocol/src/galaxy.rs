@@ -70,10 +70,12 @@ impl Node {
         let height = self.tip.height + 1;
         let (tier, number) = (Tier::Galaxy, height);
         let wanted = !self.cluster.sealed.is_empty()
-            || self.ahead.has(tier, number)
+            || self.is_called(tier, number, &self.validators, self.galaxy.entered_us)
             || self.journal.contains_key(&(tier, number));
         let me = self.validators.index_of(&self.public_key);
-        let Some(me) = me.filter(|_| self.galaxy.round.is_none() && wanted) else { return false };
+        let Some(me) = me.filter(|_| self.galaxy.round.is_none() && wanted && !self.is_silent(tier, number)) else {
+            return false;
+        };
         let seat = Seat {
             tier,
             number,
@@ -146,8 +148,10 @@ impl Node {
             .and_then(|key| beacon_round.output(key, &proposal.proof))
             .ok_or("its verifiable output does not hold")?;
         for (header, certificate) in &proposal.blocks {
-            let known = self.cluster.sealed.get(&header.round()).is_some_and(|sealed| sealed.block.header == *header);
-            if !known {
+            // The very same bytes were checked when the block was sealed; a known header with another certificate was not.
+            let is_known =
+                |sealed: &Arc<SealedLshBlock>| sealed.block.header == *header && sealed.certificate == *certificate;
+            if !self.cluster.sealed.get(&header.round()).is_some_and(is_known) {
                 self.check_lsh_header(header, certificate)?;
             }
         }
@@ -221,7 +225,6 @@ impl Node {
     pub(crate) fn finish_black_hole(&mut self, black_hole: Arc<BlackHole>, certificate: Certificate) {
         self.settle_black_hole(&black_hole);
         self.out.push(Action::Append { black_hole, certificate });
-        self.last_progress_us = self.now_us;
     }
 
     /// Moves the tip, the cluster, the pool and the mailbox past a black hole that the ledger has applied.
@@ -240,6 +243,8 @@ impl Node {
             last_round = round;
         }
         self.retire(Tier::Galaxy, header.height());
+        self.galaxy_progress_us = self.now_us;
+        self.listen_again();
         self.pool.settle(black_hole.outcomes(), last_round);
         for transaction in black_hole.transactions() {
             self.offers.settle(transaction);
@@ -250,6 +255,7 @@ impl Node {
 
     fn retire(&mut self, tier: Tier, round: u64) {
         self.journal.remove(&(tier, round));
-        self.out.push(Action::Retire { tier, round });
+        self.ahead.forget_through(tier, round);
+        self.out.push(Action::Retire { tier, round, height: self.tip.height });
     }
 }

@@ -15,7 +15,7 @@ use crate::pool::{Dropped, Pool};
 use crate::round::{Round, RoundMessage, Seat};
 use constellation_acs::JournalEntry;
 use constellation_chain::{BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, Transaction};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Between two looks at what is late, in microseconds.
@@ -24,8 +24,15 @@ const TICK_US: u64 = 20_000;
 const STALLED_US: u64 = 500_000;
 /// A round's messages are not sent to the same peer again sooner than this.
 const RESEND_US: u64 = 200_000;
+/// A lone member's call into a round is heeded this long after the last round.
+const LONE_CALL_US: u64 = 250_000;
+/// Blocks served to one peer within [`SERVE_WINDOW_US`], at most.
+const SERVED_MAX: u32 = 32;
+const SERVE_WINDOW_US: u64 = 200_000;
 /// Between two searches for what has waited too long.
 const EXPIRE_US: u64 = 5_000_000;
+/// Black holes that must follow the highest known one before a node that lost its journal speaks again.
+const SILENT_HEIGHTS: u64 = 2;
 
 /// The last black hole.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +56,21 @@ impl Directory {
     pub fn indices(&self, committee: &Committee) -> Vec<NodeIndex> {
         committee.members().iter().filter_map(|key| self.index(Some(key))).collect()
     }
+}
+
+/// A node that lost its journal, waiting until the network has passed every round in which it may have spoken.
+struct Silence {
+    /// The first height each peer told of.
+    heard: BTreeMap<NodeIndex, u64>,
+    /// Cluster rounds up to this one stay silent; all of them, and the galaxy's, until the heights are passed.
+    cluster_through: u64,
+}
+
+/// Blocks served to a peer lately.
+#[derive(Default)]
+struct Served {
+    since_us: u64,
+    count: u32,
 }
 
 /// What a verification was for.
@@ -100,8 +122,11 @@ pub struct Node {
     pub(crate) out: Vec<Action>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) dropped: Vec<Dropped>,
-    pub(crate) last_progress_us: u64,
-    jobs: HashMap<u64, (Job, Vec<Hash>)>,
+    pub(crate) cluster_progress_us: u64,
+    pub(crate) galaxy_progress_us: u64,
+    silence: Option<Silence>,
+    served: HashMap<NodeIndex, Served>,
+    jobs: HashMap<u64, (Job, usize)>,
     next_job: u64,
     next_tick_us: u64,
     next_status_us: u64,
@@ -149,7 +174,10 @@ impl Node {
             out: Vec::new(),
             faults: Vec::new(),
             dropped: Vec::new(),
-            last_progress_us: 0,
+            cluster_progress_us: 0,
+            galaxy_progress_us: 0,
+            silence: None,
+            served: HashMap::new(),
             jobs: HashMap::new(),
             next_job: 0,
             next_tick_us: 0,
@@ -186,6 +214,40 @@ impl Node {
         }
     }
 
+    /// Tells a node that its journal is lost: it follows the chain, but says nothing in any round in which it may have spoken, until the
+    /// network has passed them all. A galaxy of one has nobody to contradict.
+    pub fn sit_out(&mut self) {
+        if self.validators.len() > 1 {
+            self.silence = Some(Silence { heard: BTreeMap::new(), cluster_through: u64::MAX });
+        }
+    }
+
+    /// Whether this node may have spoken in a round and does not know what it said.
+    pub(crate) fn is_silent(&self, tier: Tier, number: u64) -> bool {
+        self.silence.as_ref().is_some_and(|silence| match tier {
+            Tier::Cluster(_) => number <= silence.cluster_through,
+            Tier::Galaxy => silence.cluster_through == u64::MAX,
+        })
+    }
+
+    /// Ends the silence when it can: n−f others have said where they stand, so at least one honest node that was there for every
+    /// certificate has; two black holes past the highest of them lie all galaxy rounds in which this node can have spoken, and two rounds
+    /// past the cluster's accepted one all cluster rounds.
+    pub(crate) fn listen_again(&mut self) {
+        let wanted = self.validators.quorum().min(self.validators.len() - 1);
+        let (height, accepted) = (self.tip.height, self.cluster.accepted.0);
+        let Some(silence) = &mut self.silence else { return };
+        if silence.cluster_through != u64::MAX {
+            if accepted >= silence.cluster_through {
+                self.silence = None;
+            }
+        } else if silence.heard.len() >= wanted
+            && silence.heard.values().max().is_some_and(|&highest| height >= highest + SILENT_HEIGHTS)
+        {
+            silence.cluster_through = accepted + crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
+        }
+    }
+
     /// This node's place in the genesis' list.
     pub fn index(&self) -> NodeIndex {
         self.validators.index_of(&self.public_key).unwrap_or_default() as NodeIndex
@@ -204,6 +266,9 @@ impl Node {
     /// Takes an event. Actions come from the next [`Node::poll`].
     pub fn handle(&mut self, now_us: u64, event: Event) {
         self.now_us = now_us.max(self.now_us);
+        if self.halted {
+            return;
+        }
         match event {
             Event::Connected(peer) => {
                 self.peers.connect(peer);
@@ -245,9 +310,9 @@ impl Node {
             self.tick();
         }
         loop {
-            while self.progress_catch_up() | self.progress_cluster() | self.progress_galaxy() {}
+            while !self.halted && (self.progress_catch_up() | self.progress_cluster() | self.progress_galaxy()) {}
             // Votes that a round says to itself can complete it: a committee of one decides alone.
-            if !self.flush_rounds() {
+            if self.halted || !self.flush_rounds() {
                 break;
             }
         }
@@ -280,9 +345,11 @@ impl Node {
             self.pool.expire(self.now_us.saturating_sub(self.config.pool_ttl_us), &mut self.dropped);
             self.offers.expire(self.now_us);
         }
-        let in_a_round = self.galaxy.round().is_some() || !self.cluster.rounds.is_empty();
-        let stalled = self.now_us >= self.last_progress_us.saturating_add(STALLED_US);
-        if in_a_round && stalled && self.now_us >= self.next_status_us {
+        let is_late = |since_us: u64| self.now_us >= since_us.saturating_add(STALLED_US);
+        let stalled = self.galaxy.round().is_some() && is_late(self.galaxy_progress_us)
+            || self.cluster.rounds.contains_key(&self.cluster.current()) && is_late(self.cluster_progress_us)
+            || self.silence.is_some();
+        if stalled && self.now_us >= self.next_status_us {
             self.next_status_us = self.now_us + STALLED_US;
             for peer in self.peers.connected().collect::<Vec<_>>() {
                 self.send_status(peer, true);
@@ -300,8 +367,18 @@ impl Node {
                 self.faults.push(Fault { node: from, kind });
             }
         }
-        self.last_progress_us = self.now_us;
+        match tier {
+            Tier::Cluster(_) => self.cluster_progress_us = self.now_us,
+            Tier::Galaxy => self.galaxy_progress_us = self.now_us,
+        }
         round
+    }
+
+    /// Whether others' messages are reason enough to enter a round. f+1 of them hold an honest node that has something to agree on; fewer
+    /// may be a liar that wants empty blocks, and are heeded only now and then.
+    pub(crate) fn is_called(&self, tier: Tier, number: u64, committee: &Committee, last_entered_us: u64) -> bool {
+        let senders = self.ahead.senders(tier, number);
+        senders > committee.fault_bound() || senders > 0 && self.now_us >= last_entered_us + LONE_CALL_US
     }
 
     fn take_message(&mut self, from: NodeIndex, bytes: &[u8]) {
@@ -318,11 +395,15 @@ impl Node {
             }
             Message::Status { height, cluster_round, answer } => self.take_status(from, height, cluster_round, answer),
             Message::GetBlackHole { height } => {
-                if (1..=self.tip.height).contains(&height) {
+                if (1..=self.tip.height).contains(&height) && self.may_serve(from, 1) {
                     self.out.push(Action::Serve { to: from, height });
                 }
             }
-            Message::GetLshBlock { cluster, round } => self.serve_lsh_block(from, cluster, round),
+            Message::GetLshBlock { cluster, round } => {
+                if self.may_serve(from, SERVED_MAX / 4) {
+                    self.serve_lsh_block(from, cluster, round);
+                }
+            }
             Message::BlackHole(bytes) => self.take_black_hole(from, &bytes),
             Message::LshBlock(bytes) => self.take_lsh_block(from, &bytes),
         }
@@ -353,11 +434,10 @@ impl Node {
         if number < current {
             return;
         }
-        let kept =
-            self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
-        if !kept && number <= current {
-            self.blame(from, FaultKind::Flood);
+        if !self.has_seat(from, tier, number) {
+            return self.blame(from, FaultKind::NoSeat { tier, round: number });
         }
+        self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
         // Who speaks in a round has settled the one before it.
         if number > current {
             match tier {
@@ -367,8 +447,32 @@ impl Node {
         }
     }
 
+    /// Whether `node` has a seat in a round; a round whose committee this node does not know yet is open to all.
+    fn has_seat(&self, node: NodeIndex, tier: Tier, number: u64) -> bool {
+        let committee = match tier {
+            Tier::Cluster(_) => self.cluster.naming(number).map(|naming| &naming.committee),
+            Tier::Galaxy => Some(&self.validators),
+        };
+        let key = self.validators.get(usize::from(node));
+        committee.is_none_or(|committee| key.is_some_and(|key| committee.index_of(key).is_some()))
+    }
+
+    /// Serving costs far more than asking: each peer has a budget.
+    fn may_serve(&mut self, peer: NodeIndex, cost: u32) -> bool {
+        let served = self.served.entry(peer).or_default();
+        if self.now_us >= served.since_us + SERVE_WINDOW_US {
+            *served = Served { since_us: self.now_us, count: 0 };
+        }
+        served.count += cost;
+        served.count <= SERVED_MAX
+    }
+
     fn take_status(&mut self, from: NodeIndex, height: u64, cluster_round: u64, answer: bool) {
         self.peers.reached(from, height);
+        if let Some(silence) = &mut self.silence {
+            silence.heard.entry(from).or_insert(height);
+        }
+        self.listen_again();
         self.want_lsh_block(from, cluster_round);
         let due = self.resent_us.get(&from).is_none_or(|&at_us| self.now_us >= at_us + RESEND_US);
         if due {
@@ -409,7 +513,7 @@ impl Node {
     pub(crate) fn verify(&mut self, job: Job, transactions: Vec<Arc<Transaction>>) {
         self.next_job += 1;
         let id = self.next_job;
-        self.jobs.insert(id, (job, transactions.iter().map(|transaction| transaction.id()).collect()));
+        self.jobs.insert(id, (job, transactions.len()));
         if transactions.is_empty() {
             self.take_verdicts(id, &[]);
         } else {
@@ -418,11 +522,10 @@ impl Node {
     }
 
     fn take_verdicts(&mut self, id: u64, verdicts: &[bool]) {
-        let Some((job, ids)) = self.jobs.remove(&id) else { return };
-        let valid: HashSet<Hash> = ids.iter().zip(verdicts).filter(|(_, valid)| **valid).map(|(id, _)| *id).collect();
-        let all_valid = verdicts.len() == ids.len() && verdicts.iter().all(|valid| *valid);
+        let Some((job, count)) = self.jobs.remove(&id) else { return };
+        let all_valid = verdicts.len() == count && verdicts.iter().all(|valid| *valid);
         match job {
-            Job::ClusterRound(round) => self.cluster_round_verified(round, &valid),
+            Job::ClusterRound(round) => self.cluster_round_verified(round, verdicts),
             Job::AdoptLshBlock(hash) => self.lsh_block_verified(hash, all_valid),
             Job::BlackHole(hash) => self.black_hole_verified(hash, all_valid),
         }

@@ -83,6 +83,10 @@ impl Pool {
             Some(Reason::Fork) if !ledger.would_prove_fork(&transaction) => {
                 return Admission::Censored { reason: Reason::Fork };
             }
+            // Who has never been paid cannot pay; who has may be paid by something that is on its way.
+            Some(reason @ Reason::Balance) if ledger.account(&transaction.initiator()).is_none() => {
+                return Admission::Censored { reason };
+            }
             Some(Reason::Fork | Reason::Gap | Reason::Balance) | None => {}
         }
         let (initiator, sequence) = (transaction.initiator(), transaction.initiator_half().sequence());
@@ -130,8 +134,9 @@ impl Pool {
         ledger: &Ledger,
         max_bytes: usize,
         dropped: &mut Vec<Dropped>,
-    ) -> Vec<Arc<Transaction>> {
+    ) -> Composed {
         let mut picked = Vec::new();
+        let mut is_any_ready = false;
         let mut len_bytes = 0;
         let mut heads: HashMap<PublicKey, StarHead> = HashMap::new();
         let mut dead: Vec<(Arc<Transaction>, Reason)> = Vec::new();
@@ -143,6 +148,7 @@ impl Pool {
             }
             self.turns.push_back(initiator);
             if !share.is_mine(&initiator) {
+                is_any_ready = is_any_ready || self.has_ready(&initiator, ledger);
                 continue;
             }
             for transaction in self.waiting.get(&initiator).into_iter().flat_map(BTreeMap::values) {
@@ -174,7 +180,15 @@ impl Pool {
             self.stop_waiting(&transaction);
             dropped.push((transaction.id(), Some(reason)));
         }
-        picked
+        is_any_ready |= !picked.is_empty();
+        Composed { picked, is_any_ready }
+    }
+
+    fn has_ready(&self, initiator: &PublicKey, ledger: &Ledger) -> bool {
+        let first = self.waiting.get(initiator).and_then(|queue| queue.values().next());
+        first.is_some_and(|transaction| {
+            matches!(self.readiness(transaction, &HashMap::new(), ledger), Readiness::Ready | Readiness::Evidence)
+        })
     }
 
     /// The transactions of a certified LSH block stop waiting; the heads they make count from now on.
@@ -276,6 +290,13 @@ impl Pool {
             self.start_waiting(transaction);
         }
     }
+}
+
+/// What a node proposes in a round.
+pub(crate) struct Composed {
+    pub picked: Vec<Arc<Transaction>>,
+    /// Whether anything could be proposed, if only by others: reason enough for a round, for they may be gone.
+    pub is_any_ready: bool,
 }
 
 enum Readiness {

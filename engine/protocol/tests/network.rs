@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Network, Stars};
-use constellation_chain::{BlackHole, Reason, StarHead, Transaction};
+use constellation_chain::{BlackHole, Hash, Reason, StarHead, Transaction};
 use constellation_protocol::{Admission, Answer, Query, TransactionState};
 
 const SECOND_US: u64 = 1_000_000;
@@ -229,4 +229,70 @@ fn an_audit_finds_every_kind_of_tampering() {
     });
     assert!(unsigned.contains("signature of"), "{unsigned}");
     assert!(auditor.next(&log[2].0, &log[2].1).unwrap_err().to_string().contains("it follows black hole 1"));
+}
+
+#[test]
+fn a_node_that_lost_its_journal_never_contradicts_itself() {
+    for seed in 0..10 {
+        let mut network = Network::new(seed, 4, 4, 40);
+        let mut stars = Stars::new(40);
+        load(&mut network, &mut stars, 20, 9_000);
+        network.kill(1);
+        network.disks[1].journal.clear();
+        network.start_without_journal(1);
+        load(&mut network, &mut stars, 60, 9_000);
+        for _ in 0..3 {
+            network.run(2 * SECOND_US);
+            stars.resend(&mut network);
+        }
+        assert_eq!(network.faults, [], "seed {seed}");
+        assert!(stars.all_applied(&network, 1), "seed {seed}");
+        // It speaks again: with another one gone the network needs it.
+        network.kill(0);
+        load(&mut network, &mut stars, 10, 9_000);
+        for _ in 0..3 {
+            network.run(2 * SECOND_US);
+            stars.resend(&mut network);
+        }
+        assert!(stars.all_applied(&network, 1), "seed {seed}: it stays silent");
+        network.assert_logs_agree();
+    }
+}
+
+#[test]
+fn what_waits_in_vain_makes_no_black_holes() {
+    let mut network = Network::new(1, 4, 4, 4);
+    network.run(50_000);
+    let gap = network.transfer((0, StarHead { sequence: 7, head: Hash([1; 32]) }), (1, StarHead::default()), 1);
+    network.submit(0, &gap);
+    network.run(5 * SECOND_US);
+    assert_eq!(network.height(0), 0);
+    assert_eq!(network.status(2).pool, 1);
+}
+
+#[test]
+fn a_spoilt_certificate_in_a_proposal_is_judged_alike_by_all() {
+    for seed in 0..10 {
+        let mut network = Network::new(seed, 7, 4, 20);
+        network.spoil_certificates_of = Some(6);
+        let mut stars = Stars::new(20);
+        load(&mut network, &mut stars, 30, 20_000);
+        network.run(4 * SECOND_US);
+        network.assert_logs_agree();
+        assert!((0..6).all(|index| network.height(index) > 3), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_copy_with_a_spoilt_signature_does_not_displace_the_good_one() {
+    for seed in 0..10 {
+        let mut network = Network::new(seed, 4, 4, 20);
+        network.spoil_proposals_of = Some(2);
+        let mut stars = Stars::new(20);
+        load(&mut network, &mut stars, 30, 20_000);
+        network.run(4 * SECOND_US);
+        network.assert_logs_agree();
+        assert!(stars.all_applied(&network, 0), "seed {seed}");
+        assert!(network.faults.iter().all(|(_, fault)| fault.node == 2));
+    }
 }

@@ -64,13 +64,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let signal = StopSignal::install()?;
-        if let Some(at) = self.kill.iter().chain(&self.restart).find(|at| at.node >= usize::from(self.nodes)) {
-            let last = self.nodes - 1;
-            return Err(Failure::new(
-                Exit::BadInput,
-                format_args!("there is no node {}; they are 0 to {last}", at.node),
-            ));
-        }
+        self.check_accidents()?;
         let dir = self.make_dir()?;
         let outcome = self.run_in(&dir, &signal);
         let is_fine = outcome.as_ref().is_ok_and(|report| report.mismatches == 0);
@@ -84,6 +78,26 @@ impl Args {
         match report.mismatches {
             0 => Ok(()),
             count => Err(Failure::new(Exit::CheckFailed, format_args!("{count} logs do not hold or differ"))),
+        }
+    }
+
+    /// Refuses accidents that could never happen.
+    fn check_accidents(&self) -> Result<(), Failure> {
+        let bad = |what: String| Err(Failure::new(Exit::BadInput, what));
+        for at in self.kill.iter().chain(&self.restart) {
+            if at.node >= usize::from(self.nodes) {
+                return bad(format!("there is no node {}; they are 0 to {}", at.node, self.nodes - 1));
+            }
+            if at.after >= self.duration {
+                return bad(format!(
+                    "{at} is not before the load's end: choose an earlier time, or a longer --duration"
+                ));
+            }
+        }
+        match self.restart.iter().find(|at| !self.kill.iter().any(|kill| kill.node == at.node && kill.after < at.after))
+        {
+            Some(at) => bad(format!("--restart {at}: node {} is not killed before, see --kill", at.node)),
+            None => Ok(()),
         }
     }
 
@@ -137,7 +151,7 @@ impl Args {
         line.end();
         failure?;
         let load = load.map_err(|error| Failure::from_error(Exit::Machine, &error))?;
-        settle(&mut nodes, signal);
+        settle(&mut nodes);
         let stage_cores = stage_cores(&nodes, started.elapsed());
         nodes.stop()?;
         Ok(self.report(load, &nodes, stage_cores))
@@ -244,23 +258,21 @@ fn wait_until_up(nodes: &mut Nodes) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until all nodes that answer stand at the same height with nothing in their pools.
-fn settle(nodes: &mut Nodes, signal: &StopSignal) {
+/// Waits until all nodes that are not down answer, and stand and stay at the same height; also after a signal, because logs
+/// that end at different heights are not told from logs that differ.
+fn settle(nodes: &mut Nodes) {
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     let mut last = None;
-    while Instant::now() < deadline && !signal.is_set() {
+    while Instant::now() < deadline {
         nodes.notice_deaths();
-        let heights: Vec<u64> = nodes
-            .api_addresses()
-            .iter()
-            .filter_map(|address| Client::connect(address).and_then(|mut client| client.status()).ok())
-            .map(|status| status.height)
-            .collect();
-        let level = heights.windows(2).all(|pair| pair[0] == pair[1]);
-        if level && last == Some(heights.clone()) {
+        let status = |address: &String| Client::connect(address).and_then(|mut client| client.status()).ok();
+        let heights: Vec<Option<u64>> =
+            nodes.api_addresses_up().iter().map(|address| status(address).map(|status| status.height)).collect();
+        let is_level = heights.iter().all(|height| height.is_some() && *height == heights[0]);
+        if is_level && last.as_ref() == Some(&heights) {
             return;
         }
-        last = level.then_some(heights);
+        last = is_level.then_some(heights);
         std::thread::sleep(Duration::from_millis(300));
     }
 }

@@ -160,7 +160,7 @@ impl From<LoadError> for Failure {
             LoadError::Unreachable { .. } | LoadError::Accounts { .. } => Exit::Unreachable,
             LoadError::Thread(_) => Exit::Machine,
         };
-        Failure::from_error(exit, &error)
+        Failure::new(exit, error)
     }
 }
 

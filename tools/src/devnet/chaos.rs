@@ -1,5 +1,6 @@
 //! Planned accidents: which node is killed or started again, and when.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -20,6 +21,12 @@ impl FromStr for At {
         let (node, after) = text.split_once('@').ok_or_else(wanted)?;
         let node = node.parse().map_err(|_| wanted())?;
         Ok(At { node, after: parse_duration(after)? })
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{:?}", self.node, self.after)
     }
 }
 

@@ -49,6 +49,7 @@ impl Nodes {
             made.push(node);
             listeners.push(Listeners { nodes: Some(nodes), api: Some(api) });
         }
+        made.iter().try_for_each(NewNode::check_is_new)?;
         let genesis = new_genesis("devnet", &made, stars)?;
         let mut nodes = Nodes { genesis: genesis.clone(), nodes: Vec::new() };
         for (node, listeners) in made.into_iter().zip(listeners) {
@@ -76,6 +77,12 @@ impl Nodes {
     /// Where clients connect, by node.
     pub fn api_addresses(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.api.to_string()).collect()
+    }
+
+    /// The same for the nodes that are not down.
+    pub fn api_addresses_up(&self) -> Vec<String> {
+        let up = self.nodes.iter().filter(|node| !matches!(node.state, State::Down));
+        up.map(|node| node.api.to_string()).collect()
     }
 
     /// The log folder of each node.

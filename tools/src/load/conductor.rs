@@ -28,10 +28,11 @@ const FRAME_MAX: usize = 2048;
 /// A node with more than this part of a second's transactions in its queue is passed over while another has less.
 const QUEUE_PART: usize = 20;
 const QUEUE_MIN: usize = 64;
-/// A transaction whose fate is unknown for this long is sent again, to another node.
+/// A transaction is sent again, to another node, when others that were due this much later are final, or nothing has become final for as
+/// long. Age alone says nothing: in an overloaded network everything is old, and sending it all again would be more load.
 const RESEND_US: u64 = 10_000_000;
 /// The same once the schedule is over.
-const RESEND_DRAINING_US: u64 = 3_000_000;
+const RESEND_DRAINING_US: u64 = 5_000_000;
 /// The longest wait that a busy node can impose on one transaction.
 const RETRY_MAX_MS: u32 = 2_000;
 /// Stars resynchronised, or fates asked for, at once.
@@ -83,6 +84,8 @@ pub struct Conductor<'a> {
     asked_heads: Option<(usize, u64)>,
     first_height: u64,
     last_height: u64,
+    /// When the newest transaction that is final was due.
+    newest_commit_us: u64,
 }
 
 impl<'a> Conductor<'a> {
@@ -108,6 +111,7 @@ impl<'a> Conductor<'a> {
             asked_heads: None,
             first_height: height,
             last_height: height,
+            newest_commit_us: 0,
         }
     }
 
@@ -279,8 +283,12 @@ impl<'a> Conductor<'a> {
 
     fn resend_overdue(&mut self, now_us: u64) {
         let patience_us = if self.next < self.asked { RESEND_US } else { RESEND_DRAINING_US };
-        let is_overdue =
-            |flight: &Flight| !flight.is_queued && flight.sent_us.is_some_and(|sent_us| sent_us + patience_us < now_us);
+        let is_stalled = self.tally.last_commit_us() + patience_us < now_us;
+        let is_overdue = |flight: &Flight| {
+            let is_passed = flight.intended_us + patience_us < self.newest_commit_us;
+            let is_old = flight.sent_us.is_some_and(|sent_us| sent_us + patience_us < now_us);
+            !flight.is_queued && is_old && (is_passed || is_stalled)
+        };
         for id in self.flights.ids(is_overdue) {
             self.resend(id);
         }
@@ -459,6 +467,7 @@ impl<'a> Conductor<'a> {
         self.admit(&id);
         let Some(flight) = self.flights.end(&id) else { return };
         self.stars.ended(flight.pair, true);
+        self.newest_commit_us = self.newest_commit_us.max(flight.intended_us);
         self.tally.commit(flight.intended_us, at_us);
     }
 

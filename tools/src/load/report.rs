@@ -53,7 +53,7 @@ pub struct LoadReport {
     pub busy: u64,
     /// Due, but not sent within four seconds of their time.
     pub not_sent: u64,
-    /// Of those, due while every star waited for an answer.
+    /// Of those, due while every star's last transaction waited to be admitted: too few stars, or nodes too slow.
     pub not_sent_for_want_of_stars: u64,
     /// Admitted, but neither final nor censored when the test ended.
     pub lost: u64,
@@ -112,7 +112,7 @@ impl fmt::Display for LoadReport {
         if self.not_sent > 0 {
             let stars = match self.not_sent_for_want_of_stars {
                 0 => String::new(),
-                count => format!("; {count} for want of a free star: use more stars"),
+                count => format!("; {count} found no free star: use more stars, or nodes were slow to admit"),
             };
             line(
                 "not sent",
@@ -143,6 +143,11 @@ impl Tally {
         self.counts.committed += 1;
         self.last_commit_us = self.last_commit_us.max(seen_us);
         self.latency_us.saturating_record(seen_us.saturating_sub(intended_us));
+    }
+
+    /// When the last commit was seen.
+    pub fn last_commit_us(&self) -> u64 {
+        self.last_commit_us
     }
 
     pub fn censor(&mut self, reason: &str) {

@@ -101,7 +101,7 @@ impl<D: Door> Light<D> {
                         self.door.submit_offer(offer)?;
                         send_at = Instant::now() + RESEND;
                     }
-                    if !pause(self.poll, deadline) {
+                    if !pause(self.poll, deadline) && self.settle()?.is_some() {
                         return Err(StarError::open(&open));
                     }
                 }
@@ -183,7 +183,7 @@ impl<D: Door> Light<D> {
                     }
                 }
             }
-            if !pause(self.poll, deadline) {
+            if !pause(self.poll, deadline) && self.settle()?.is_some() {
                 return Err(StarError::open(&open));
             }
         }

@@ -7,6 +7,9 @@ use constellation_chain::{Kind, Offer, PublicKey};
 use constellation_protocol::Admission;
 use std::time::{Duration, Instant};
 
+/// How long a busy node is asked to take an offer, even by who does not wait for the answer to it.
+const SEND_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What became of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -54,9 +57,9 @@ impl<D: Door> Light<D> {
     /// Sends the open offer, again and again, until it is answered and final; `None` when it is not before `deadline`.
     fn deliver(&mut self, sequence: u64, deadline: Instant) -> Result<Option<Place>, StarError> {
         let mut send_at = Instant::now();
+        let sent_by = deadline.max(send_at + SEND_PATIENCE);
         let mut is_sent = false;
-        loop {
-            let Some(Entry { signed: Signed::Offer(offer), .. }) = self.chain().open().cloned() else { break };
+        while let Some(Entry { signed: Signed::Offer(offer), .. }) = self.chain().open().cloned() {
             if Instant::now() >= send_at {
                 send_at = Instant::now() + RESEND;
                 match self.door.submit_offer(&offer)? {
@@ -71,10 +74,10 @@ impl<D: Door> Light<D> {
                     Admission::Censored { .. } => break,
                 }
             }
-            if !pause(self.poll, deadline) && is_sent {
+            let is_late = !pause(self.poll, if is_sent { deadline } else { sent_by });
+            if self.settle()?.is_some() && is_late {
                 return Ok(None);
             }
-            self.settle()?;
         }
         let entry = self.chain().entries.iter().rev().find(|entry| entry.sequence == sequence);
         Ok(entry.and_then(|entry| match &entry.outcome {

@@ -20,7 +20,7 @@ pub fn command(arguments: &[&str]) -> Command {
 
 /// Runs the binary with nothing on its standard input.
 pub fn run(arguments: &[&str]) -> Finished {
-    Finished::of(command(arguments).output().unwrap())
+    process::Process::start(command(arguments)).finish()
 }
 
 /// What a run left.

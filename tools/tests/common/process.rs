@@ -33,6 +33,11 @@ impl Process {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Sends a signal to it and to all in its process group, as a terminal does; it must lead one of its own.
+    pub fn signal_group(&self, signal: Signal) {
+        rustix::process::kill_process_group(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// What it has written to standard error.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.stderr.path()).unwrap()

@@ -11,7 +11,8 @@ use constellation_chain::{
 };
 use constellation_node::api::{Client, TransactionStatus};
 use constellation_node::{
-    AuditReport, DataDir, JournalSync, Listeners, NodeConfig, RunningNode, VerifyEngine, audit_log, write_new_key,
+    AuditReport, DataDir, JournalSync, Listeners, NodeConfig, RunningNode, VerifyEngine, audit_log, create_journal,
+    write_new_key,
 };
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -53,6 +54,8 @@ impl TestNetwork {
             std::fs::create_dir_all(data_dir.path()).unwrap();
             write_new_key(&data_dir.key_path(), key).unwrap();
             std::fs::write(data_dir.genesis_path(), network.genesis.to_toml()).unwrap();
+            std::fs::create_dir_all(data_dir.journal_path()).unwrap();
+            create_journal(&data_dir.journal_path()).unwrap();
             let listeners = Listeners { nodes: Some(nodes), api: Some(api) };
             network.nodes.push(Some(RunningNode::start_on(&data_dir, network.config(index), listeners).unwrap()));
         }
@@ -65,7 +68,7 @@ impl TestNetwork {
 
     fn config(&self, index: usize) -> NodeConfig {
         let (listen, api) = self.addresses[index];
-        NodeConfig { journal_sync: JournalSync::Process, segment_mib: 32, ..NodeConfig::new(listen, api) }
+        NodeConfig { journal_sync: JournalSync::Process, segment_mib: 40, ..NodeConfig::new(listen, api) }
     }
 
     pub fn stop(&mut self, index: usize) {

@@ -72,6 +72,12 @@ pub struct Network {
     sent: u64,
     next_ticket: u64,
     latency_max_us: u64,
+    /// A node whose galaxy proposals carry certificates with a spoilt signature.
+    pub spoil_certificates_of: Option<usize>,
+    /// A node whose cluster proposals are copies of what others were sent, with spoilt signatures.
+    pub spoil_proposals_of: Option<usize>,
+    submitted: Vec<Arc<Transaction>>,
+    tampered: HashMap<(Tier, u64), Vec<u8>>,
 }
 
 pub fn star_key(index: usize) -> SecretKey {
@@ -107,6 +113,10 @@ impl Network {
             sent: 0,
             next_ticket: 0,
             latency_max_us: 3_000,
+            spoil_certificates_of: None,
+            spoil_proposals_of: None,
+            submitted: Vec::new(),
+            tampered: HashMap::new(),
         };
         for index in 0..node_count {
             network.start(index);
@@ -126,6 +136,22 @@ impl Network {
             node.replay(black_hole).unwrap();
         }
         node.restore(self.disks[index].journal.iter().cloned());
+        self.bring_up(index, node);
+    }
+
+    /// Starts a node whose journal is gone, and that knows it.
+    pub fn start_without_journal(&mut self, index: usize) {
+        self.disks[index].journal.clear();
+        let config = Config::new(self.genesis.clone(), self.keys[index].clone());
+        let mut node = Node::new(config, self.engine.clone()).unwrap();
+        for (black_hole, _) in &self.disks[index].log {
+            node.replay(black_hole).unwrap();
+        }
+        node.sit_out();
+        self.bring_up(index, node);
+    }
+
+    fn bring_up(&mut self, index: usize, node: Node) {
         self.nodes[index] = Some(node);
         for peer in self.up().into_iter().filter(|&peer| peer != index) {
             self.fly(peer, index, Event::Connected(peer as NodeIndex));
@@ -182,12 +208,13 @@ impl Network {
     fn carry_out(&mut self, index: usize, action: Action) {
         match action {
             Action::Journal(record) => self.disks[index].journal.push(record),
-            Action::Retire { tier, round } => {
+            Action::Retire { tier, round, .. } => {
                 self.disks[index].journal.retain(|record| (record.tier, record.round) != (tier, round));
             }
             Action::Send { to, bytes, .. } => {
                 if self.nodes[to as usize].is_some() {
-                    let event = Event::Message { from: index as NodeIndex, bytes: bytes.to_vec() };
+                    let bytes = self.tamper(index, bytes.to_vec());
+                    let event = Event::Message { from: index as NodeIndex, bytes };
                     self.fly(index, to as usize, event);
                 }
             }
@@ -223,6 +250,37 @@ impl Network {
         }
     }
 
+    /// What a node that lies sends instead; the same lie to everybody.
+    fn tamper(&mut self, index: usize, bytes: Vec<u8>) -> Vec<u8> {
+        let Ok(Message::Round { tier, round, message: constellation_acs::Message::Payload { proposer, payload } }) =
+            Message::decode(&bytes, 128)
+        else {
+            return bytes;
+        };
+        let lie = match tier {
+            Tier::Galaxy if self.spoil_certificates_of == Some(index) => {
+                // Proof (80), header (312), signers (16), then the first signature.
+                let mut lie = payload.to_vec();
+                if let Some(byte) = lie.get_mut(80 + 312 + 16 + 5) {
+                    *byte ^= 1;
+                }
+                lie
+            }
+            Tier::Cluster(_) if self.spoil_proposals_of == Some(index) => {
+                let copies = self.submitted.iter().rev().take(20).flat_map(|transaction| {
+                    let mut copy = transaction.to_bytes();
+                    copy[170] ^= 1;
+                    copy
+                });
+                copies.collect()
+            }
+            _ => return bytes,
+        };
+        let message = constellation_acs::Message::Payload { proposer, payload: lie.into() };
+        let bytes = Message::Round { tier, round, message }.to_bytes();
+        self.tampered.entry((tier, round)).or_insert(bytes).clone()
+    }
+
     fn verifies(&self, transaction: &Transaction) -> bool {
         let messages = transaction.signed_messages();
         self.engine.check(&transaction.signatures(&messages).collect::<Vec<_>>()).iter().all(|valid| *valid)
@@ -234,6 +292,7 @@ impl Network {
 
     pub fn submit(&mut self, index: usize, transaction: &Arc<Transaction>) -> u64 {
         assert!(self.verifies(transaction));
+        self.submitted.push(transaction.clone());
         self.next_ticket += 1;
         self.give(index, Event::Submit { ticket: self.next_ticket, transactions: vec![transaction.clone()] });
         self.next_ticket

@@ -4,10 +4,14 @@ mod run;
 
 pub use run::node_failure;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure, help};
 
 /// Run a galaxy validator
 #[derive(Debug, clap::Args)]
+#[command(after_help = help(&[
+    "constellation galaxy run --dir my-galaxy",
+    "constellation help galaxy run",
+], &[Exit::CheckFailed, Exit::Machine]))]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -19,6 +19,11 @@ const DEFAULT_NODE: &str = "127.0.0.1:8800";
 
 /// Use a star: make a key, pay, be paid, look at its chain
 #[derive(Debug, clap::Args)]
+#[command(after_help = help(&[
+    "constellation star new --out alice.key",
+    "constellation star send alice.key --to 8a88…5c0e --amount 2.5",
+    "constellation star receive bob.key",
+], &[Exit::CheckFailed, Exit::Unreachable, Exit::Machine]))]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -325,6 +330,6 @@ impl From<StarError> for Failure {
             | StarError::OpenTransaction { .. }
             | StarError::Refused { .. } => Exit::CheckFailed,
         };
-        Failure::from_error(exit, &error)
+        Failure::new(exit, error)
     }
 }
