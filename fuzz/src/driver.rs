@@ -155,7 +155,7 @@ impl Driver {
                 assert_eq!(JournalRecord::decode(&bytes, COMMITTEE_MAX).as_ref(), Ok(&record));
                 self.journal.push(record);
             }
-            Action::Retire { tier, round } => self.retire(tier, round),
+            Action::Retire { tier, round, .. } => self.retire(tier, round),
             Action::Append { black_hole, certificate } => {
                 assert_eq!(black_hole.header.height(), self.log.len() as u64 + 1);
                 let bytes = black_hole.to_bytes(&certificate);

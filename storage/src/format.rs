@@ -49,6 +49,9 @@ pub(crate) const SEGMENT_LEN_MIN: u64 = 4096;
 /// Longest segment: 4-byte indexes count 8-byte words, and a payload length must stay clear of [`MARK`].
 pub(crate) const SEGMENT_LEN_MAX: u64 = 1 << 31;
 
+/// Highest sequence and index that a header may name: above what any log can reach, and far from where sums would overflow.
+pub(crate) const NUMBER_MAX: u64 = u64::MAX / 2;
+
 const MAGIC: [u8; 8] = *b"cstlnseg";
 const VERSION: u32 = 1;
 /// The value of `length` that announces a mark.
@@ -117,7 +120,8 @@ impl SegmentHeader {
             seed: u64_at(bytes, 40),
             previous_crc: u32_at(bytes, 48),
         };
-        if !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&header.len_bytes) || header.first_sequence == 0 {
+        let numbers_fit = (1..=NUMBER_MAX).contains(&header.first_sequence) && header.index <= NUMBER_MAX;
+        if !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&header.len_bytes) || !numbers_fit {
             return Err(HeaderFault::Damaged("the segment header holds impossible values"));
         }
         if header.len_bytes < file.len() as u64 {
@@ -284,6 +288,20 @@ mod tests {
         let checksum = header_checksum(&bytes);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::Version(9)));
+    }
+
+    #[test]
+    fn numbers_that_no_log_reaches_are_damage() {
+        let good = header();
+        let highest = SegmentHeader { index: NUMBER_MAX, first_sequence: NUMBER_MAX, ..good.clone() };
+        assert_eq!(SegmentHeader::decode(&highest.encode()), Ok(highest.clone()));
+        for header in [
+            SegmentHeader { first_sequence: 0, ..good.clone() },
+            SegmentHeader { first_sequence: NUMBER_MAX + 1, ..good.clone() },
+            SegmentHeader { index: NUMBER_MAX + 1, ..good },
+        ] {
+            assert!(matches!(SegmentHeader::decode(&header.encode()), Err(HeaderFault::Damaged(_))), "{header:?}");
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl<'a> Replacement<'a> {
         let header = SegmentHeader {
             len_bytes: SEGMENT_LEN_MIN,
             index: 0,
-            first_sequence: first_sequence.max(1),
+            first_sequence,
             seed: segment::draw_seed(dir)?,
             previous_crc: 0,
         };

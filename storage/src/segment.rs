@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::Region;
 use crate::error::LogError;
-use crate::format::{self, ENTRY_LEN, Entry, Keys, Role, SegmentHeader};
+use crate::format::{self, ENTRY_LEN, Entry, Keys, NUMBER_MAX, Role, SegmentHeader};
 use crate::scan::{self, Stop, Walk};
 
 /// A record, in place in its segment.
@@ -58,7 +58,8 @@ pub(crate) fn file_name(first_sequence: u64) -> String {
 pub(crate) fn parse_file_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;
     let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let sequence = plain.then(|| digits.parse().ok()).flatten();
+    sequence.filter(|sequence| (1..=NUMBER_MAX).contains(sequence))
 }
 
 /// A seed that nobody outside can know, for a segment in `dir`.
@@ -197,9 +198,11 @@ mod tests {
     #[test]
     fn file_names_are_read_strictly() {
         assert_eq!(file_name(42), "00000000000000000042.seg");
-        assert_eq!(parse_file_name(&file_name(u64::MAX)), Some(u64::MAX));
+        assert_eq!(parse_file_name(&file_name(NUMBER_MAX)), Some(NUMBER_MAX));
         for name in [
             "42.seg",
+            "00000000000000000000.seg",
+            "18446744073709551615.seg",
             "0000000000000000004x.seg",
             "+0000000000000000042.seg",
             "reserve-0.tmp",

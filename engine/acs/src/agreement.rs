@@ -188,13 +188,17 @@ impl Agreement {
     /// Takes back a vote of mine that the journal holds.
     pub fn restore_agree(&mut self, round: u32, step: Step, value: Value) {
         let me = self.committee.me;
-        self.restore_round(round).count(me, step, value);
+        if let Some(state) = self.restore_round(round) {
+            state.count(me, step, value);
+        }
     }
 
     /// Takes back a coin vote of mine that the journal holds.
     pub fn restore_coin(&mut self, round: u32, phase: Phase, share: Share, coin: &impl Coin) {
         let place = self.place(round);
-        let state = self.restore_round(round);
+        let Some(state) = self.restore_round(round) else {
+            return;
+        };
         match phase {
             Phase::Smallest => state.restore_smallest(&place, share, coin),
             Phase::Share => {
@@ -218,9 +222,14 @@ impl Agreement {
         self.advance(coin, out);
     }
 
-    fn restore_round(&mut self, round: u32) -> &mut Round {
+    /// The round of a vote of mine; none if I cannot have cast it: rounds are entered one after the other, each with an echo, so
+    /// only a damaged journal leaps, and room is not made for that.
+    fn restore_round(&mut self, round: u32) -> Option<&mut Round> {
+        if round > self.current.unwrap_or(0).saturating_add(ROUNDS_AHEAD_MAX) {
+            return None;
+        }
         self.current = self.current.max(Some(round));
-        self.round_mut(round)
+        Some(self.round_mut(round))
     }
 
     /// The round's votes, unless the sender is to be refused or I am finished.

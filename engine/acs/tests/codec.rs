@@ -100,6 +100,20 @@ proptest! {
     }
 }
 
+/// Rounds are entered one after the other: room is not made for all those that a damaged journal leaps over.
+#[test]
+fn a_journal_that_leaps_is_not_followed() {
+    let round = u32::MAX;
+    let votes = vec![
+        Vote::Agree { instance: 1, round, step: Step::Echo, value: Value::One },
+        Vote::Coin { instance: 2, round, proof: vec![1] },
+        Vote::CoinMin { instance: 3, round, owner: 1, proof: vec![1] },
+    ];
+    let config = Config { me: 0, n: 4, payload_max_bytes: 50 };
+    let mut subset = Subset::restore(config, NoCoin, [JournalEntry::Sent(Message::Votes(votes))]);
+    assert_eq!(subset.take_outgoing().journal, []);
+}
+
 #[test]
 fn damaged_messages_are_refused() {
     let decode = |bytes: &[u8]| Message::decode(bytes, N).err();

@@ -203,7 +203,7 @@ fn connect(options: &LoadOptions) -> Result<Vec<Link>, LoadError> {
     }
 }
 
-fn connect_one(address: &str) -> Result<(Client, FinalStream, constellation_protocol::NodeStatus), ClientError> {
+fn connect_one(address: &str) -> Result<(Client, FinalStream, constellation_node::api::NodeStatus), ClientError> {
     let stream = Client::connect(address)?.subscribe()?;
     let mut client = Client::connect(address)?;
     let status = client.status()?;

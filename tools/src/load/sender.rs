@@ -5,8 +5,8 @@
 
 use super::stars::StarIndex;
 use constellation_chain::{Hash, PublicKey};
+use constellation_node::api::{Admission, StarAnswer};
 use constellation_node::api::{Client, ClientError, FinalBlock, FinalStream, TransactionStatus};
-use constellation_protocol::{Admission, StarAnswer};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 
 use constellation_chain::{CheckSignatures, Hash, NetworkId, Offer, PublicKey, Reason, Transaction};
 use constellation_node::VerifyEngine;
+use constellation_node::api::{Admission, StarAnswer};
 use constellation_node::api::{Client, ClientError, TransactionStatus};
-use constellation_protocol::{Admission, StarAnswer};
 
 /// What a node says of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::chain_file::{Entry, Outcome, Place, Signed};
 use super::door::Door;
 use super::light::{Light, RESEND, StarError, pause};
 use constellation_chain::{Hash, Offer, PublicKey};
-use constellation_protocol::Admission;
+use constellation_node::api::Admission;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 

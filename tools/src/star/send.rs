@@ -4,7 +4,7 @@ use super::chain_file::{Entry, Outcome, Place, Signed};
 use super::door::Door;
 use super::light::{Light, RESEND, StarError, pause};
 use constellation_chain::{Kind, Offer, PublicKey};
-use constellation_protocol::Admission;
+use constellation_node::api::Admission;
 use std::time::{Duration, Instant};
 
 /// How long a busy node is asked to take an offer, even by who does not wait for the answer to it.

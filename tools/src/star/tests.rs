@@ -10,7 +10,7 @@ use constellation_chain::{
 };
 use constellation_node::VerifyEngine;
 use constellation_node::api::ClientError;
-use constellation_protocol::{Admission, StarAnswer};
+use constellation_node::api::{Admission, StarAnswer};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;

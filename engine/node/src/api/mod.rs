@@ -20,5 +20,8 @@ pub use feed::{FinalBlock, FinalFeed, FinalNotice, FinalOutcome};
 pub use server::{ApiError, ApiLimits, ApiServer, Listen};
 pub use wire::TransactionStatus;
 
+/// What clients send and get that is defined below this layer.
+pub use constellation_protocol::{Admission, NodeStatus, StarAnswer};
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::amount::Amount;
 use crate::output::printable;
 use crate::star::{Chain, Entry, Outcome, Place, Received, Sent, Signed};
 use constellation_chain::{Hash, PublicKey};
-use constellation_protocol::StarAnswer;
+use constellation_node::api::StarAnswer;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
