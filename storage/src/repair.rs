@@ -87,9 +87,11 @@ impl<'a> Replacement<'a> {
     /// None where the log can simply end with the sealed segment before the damage.
     fn choose(loaded: &'a Loaded<Mapped>, place: usize, dir: &Path) -> Result<Option<Replacement<'a>>, LogError> {
         if let Some(damaged) = loaded.chain.segments.get(place) {
+            // A file that was cut short within the padding of its last record ends before that record does.
+            let bytes = damaged.region.bytes();
             return Ok(Some(Replacement {
                 header: damaged.header.clone(),
-                records: &damaged.region.bytes()[SEGMENT_HEADER_LEN..damaged.walk.end],
+                records: &bytes[SEGMENT_HEADER_LEN..damaged.walk.end],
                 next_sequence: damaged.walk.next_sequence,
             }));
         }

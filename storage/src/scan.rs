@@ -47,6 +47,10 @@ pub(crate) fn walk(bytes: &[u8], header: &SegmentHeader) -> Walk {
     loop {
         match entry_at(bytes, walk.end, keys, walk.next_sequence, walk.crc) {
             Ok(entry) => match entry.role {
+                Role::Record { .. } if walk.end + entry.footprint() + ENTRY_LEN > header.len_bytes as usize => {
+                    walk.stop = Stop::Broken("the record takes the room of the mark behind it");
+                    return walk;
+                }
                 Role::Record { .. } => {
                     walk.offsets.push(word(walk.end));
                     walk.end += entry.footprint();
@@ -177,6 +181,15 @@ mod tests {
         let walk = walk(&segment(&[b"", b"one", b"eight by"], 0), &header());
         assert_eq!(walk.offsets, [8, 12, 17]);
         assert_eq!((walk.end, walk.next_sequence, walk.stop), (176, 8, Stop::Clean));
+    }
+
+    #[test]
+    fn a_record_that_leaves_no_room_for_a_mark_is_not_one() {
+        let fitting = [7; 4096 - SEGMENT_HEADER_LEN - 2 * ENTRY_LEN];
+        assert_eq!(walk(&segment(&[&fitting], 0), &header()).stop, Stop::Clean);
+        let longer = [7; 4096 - SEGMENT_HEADER_LEN - ENTRY_LEN];
+        let walk = walk(&segment(&[&longer], 0), &header());
+        assert!(matches!(walk.stop, Stop::Broken(_)) && walk.offsets.is_empty());
     }
 
     #[test]

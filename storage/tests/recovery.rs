@@ -276,6 +276,20 @@ fn repair_keeps_the_records_before_the_damage_and_sets_the_rest_aside() {
 }
 
 #[test]
+fn repair_takes_an_earlier_segment_that_was_cut_short_anywhere() {
+    // From the end of the header to within the third record: also where only padding is missing.
+    for cut in 64..160 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = build(dir.path(), true).segments[0].path.clone();
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(cut).unwrap();
+        damage_for_all(dir.path());
+        let kept = repair(dir.path(), false).unwrap().kept_records;
+        assert_eq!(kept, [96, 96 + 33].iter().filter(|end| cut >= **end).count() as u64, "cut at {cut}");
+        assert_holds(dir.path(), kept);
+    }
+}
+
+#[test]
 fn a_sound_log_is_not_repaired_and_a_log_in_use_cannot_be() {
     let dir = tempfile::tempdir().unwrap();
     build(dir.path(), true);

@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     stars: u32,
     /// Transfers asked for each second (open loop: answers never slow it down)
-    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
     /// How long transfers are sent
     #[arg(long, default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
