@@ -19,12 +19,14 @@ pub struct Directory {
     path: PathBuf,
     /// Held open for as long as the directory may be written: closing it releases the lock.
     _lock: Option<File>,
+    /// Whether what is synced shall reach the disk, or only outlive this process.
+    syncs: bool,
 }
 
 impl Directory {
     /// For reading only, without the lock.
     pub(crate) fn shared(path: &Path) -> Directory {
-        Directory { path: path.to_owned(), _lock: None }
+        Directory { path: path.to_owned(), _lock: None, syncs: true }
     }
 
     /// Creates the directory where it is missing, and takes its lock.
@@ -41,7 +43,12 @@ impl Directory {
     /// Takes the lock of a directory that is there.
     pub(crate) fn existing(path: &Path) -> Result<Directory, LogError> {
         let lock = take_lock(path)?;
-        Ok(Directory { path: path.to_owned(), _lock: Some(lock) })
+        Ok(Directory { path: path.to_owned(), _lock: Some(lock), syncs: true })
+    }
+
+    /// The same directory, with every sync left out.
+    pub(crate) fn unsynced(self) -> Directory {
+        Directory { syncs: false, ..self }
     }
 
     /// Gives `name` a second name in the folder `folder`, which is created where it is missing.
@@ -77,7 +84,7 @@ impl Disk for Directory {
         let path = self.path.join(name);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len_bytes) {
-            Ok(()) => Mapped::write(file),
+            Ok(()) => Mapped::write(file, self.syncs),
             // What was allocated before the disk was full goes back.
             Err(error) => fs::remove_file(&path).and(Err(error.into())),
         }
@@ -86,7 +93,7 @@ impl Disk for Directory {
     fn extend(&mut self, name: &str, len_bytes: u64) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(self.path.join(name))?;
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len_bytes)?;
-        file.sync_all()
+        if self.syncs { file.sync_all() } else { Ok(()) }
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Mapped> {
@@ -95,8 +102,10 @@ impl Disk for Directory {
             Access::Read => Mapped::read(&File::open(path)?),
             Access::Write => {
                 let file = OpenOptions::new().read(true).write(true).open(path)?;
-                drop_cache(&file)?;
-                Mapped::write(file)
+                if self.syncs {
+                    drop_cache(&file)?;
+                }
+                Mapped::write(file, self.syncs)
             }
         }
     }
@@ -110,7 +119,7 @@ impl Disk for Directory {
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
-        sync_directory(&self.path)
+        if self.syncs { sync_directory(&self.path) } else { Ok(()) }
     }
 }
 

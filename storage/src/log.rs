@@ -83,6 +83,16 @@ impl Log<Directory> {
         options.check()?;
         Log::open_on(Directory::exclusive(dir)?, options)
     }
+
+    /// [`Log::open`] for a log that has to survive a killed process, but not a power cut: nothing waits for the disk, not even a new
+    /// segment. [`Log::sync`] then promises no more than [`Log::append`] does, and what a power cut leaves may open as damaged.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_unsynced(dir: &Path, options: LogOptions) -> Result<(Log, Recovery), LogError> {
+        options.check()?;
+        Log::open_on(Directory::exclusive(dir)?.unsynced(), options)
+    }
 }
 
 impl<D: Disk> Log<D> {

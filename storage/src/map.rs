@@ -21,7 +21,7 @@ pub struct Mapped(Map);
 #[derive(Debug)]
 enum Map {
     Read(Mmap),
-    Write { map: MmapMut, file: File },
+    Write { map: MmapMut, file: File, syncs: bool },
 }
 
 impl Mapped {
@@ -33,11 +33,12 @@ impl Mapped {
         Ok(Mapped(Map::Read(map)))
     }
 
-    pub(crate) fn write(file: File) -> io::Result<Mapped> {
+    /// For writing; without `syncs`, what is synced outlives this process and no more.
+    pub(crate) fn write(file: File, syncs: bool) -> io::Result<Mapped> {
         // SAFETY: as for `read`; besides, the directory lock makes this the only writable map of the file, and
         // `write` takes `&mut self`, so that nothing is lent out while bytes change, through the map or the file.
         let map = unsafe { MmapOptions::new().map_mut(&file)? };
-        Ok(Mapped(Map::Write { map, file }))
+        Ok(Mapped(Map::Write { map, file, syncs }))
     }
 }
 
@@ -50,7 +51,7 @@ impl Region for Mapped {
     }
 
     fn write(&mut self, offset: usize, head: &[u8], parts: &[&[u8]]) -> io::Result<()> {
-        let Map::Write { map, file } = &mut self.0 else {
+        let Map::Write { map, file, .. } = &mut self.0 else {
             return Err(io::ErrorKind::PermissionDenied.into());
         };
         let len_bytes = head.len() + parts.iter().map(|part| part.len()).sum::<usize>();
@@ -72,7 +73,7 @@ impl Region for Mapped {
 
     fn sync(&mut self, range: Range<usize>) -> io::Result<()> {
         match &self.0 {
-            Map::Read(_) => Ok(()),
+            Map::Read(_) | Map::Write { syncs: false, .. } => Ok(()),
             // A synchronous msync of a shared map: on Linux this is fdatasync limited to a range.
             Map::Write { map, .. } => map.flush_range(range.start, range.len()),
         }

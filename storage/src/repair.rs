@@ -91,7 +91,7 @@ impl<'a> Replacement<'a> {
             let bytes = damaged.region.bytes();
             return Ok(Some(Replacement {
                 header: damaged.header.clone(),
-                records: &bytes[SEGMENT_HEADER_LEN..damaged.walk.end],
+                records: &bytes[SEGMENT_HEADER_LEN..damaged.walk.end.min(bytes.len())],
                 next_sequence: damaged.walk.next_sequence,
             }));
         }

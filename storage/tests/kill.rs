@@ -6,9 +6,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use constellation_storage::{Log, LogError, LogOptions};
+use constellation_storage::{Log, LogError, LogOptions, Recovery};
 
 const CHILD_DIR: &str = "CONSTELLATION_STORAGE_KILL_TEST_DIR";
+
+type Open = fn(&Path, LogOptions) -> Result<(Log, Recovery), LogError>;
 
 fn options() -> LogOptions {
     LogOptions { segment_len_bytes: 8192, reserve_len_bytes: 8192 }
@@ -19,8 +21,8 @@ fn payload(sequence: u64) -> Vec<u8> {
 }
 
 /// Appends for ever, and says each sequence only after it was appended.
-fn write_until_killed(dir: &Path) {
-    let (mut log, _) = Log::open(dir, options()).unwrap();
+fn write_until_killed(dir: &Path, open: Open) {
+    let (mut log, _) = open(dir, options()).unwrap();
     let mut out = std::io::stdout();
     loop {
         let sequence = log.append(1, &[&payload(log.next_sequence())]).unwrap();
@@ -30,12 +32,22 @@ fn write_until_killed(dir: &Path) {
 
 #[test]
 fn a_killed_writer_loses_nothing_it_had_appended_and_gives_its_lock_back() {
+    kill_a_writer("a_killed_writer_loses_nothing_it_had_appended_and_gives_its_lock_back", Log::open);
+}
+
+#[test]
+fn nor_does_one_that_never_waits_for_the_disk() {
+    kill_a_writer("nor_does_one_that_never_waits_for_the_disk", Log::open_unsynced);
+}
+
+/// The writer is this very test, run again as a process of its own.
+fn kill_a_writer(test: &str, open: Open) {
     if let Some(dir) = std::env::var_os(CHILD_DIR) {
-        write_until_killed(Path::new(&dir));
+        write_until_killed(Path::new(&dir), open);
     }
     let dir = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_killed_writer_loses_nothing_it_had_appended_and_gives_its_lock_back", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(CHILD_DIR, dir.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -48,12 +60,12 @@ fn a_killed_writer_loses_nothing_it_had_appended_and_gives_its_lock_back() {
             said = sequence.parse().unwrap();
         }
     }
-    let refused = Log::open(dir.path(), options()).map(|_| ());
+    let refused = open(dir.path(), options()).map(|_| ());
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(matches!(refused, Err(LogError::Locked { pid: Some(pid), .. }) if pid == child.id()));
 
-    let (log, _) = Log::open(dir.path(), options()).unwrap();
+    let (log, _) = open(dir.path(), options()).unwrap();
     assert!(log.next_sequence() > said);
     for record in log.iter_from(1) {
         let record = record.unwrap();

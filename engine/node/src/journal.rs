@@ -60,7 +60,10 @@ pub enum JournalError {
 impl Journal {
     /// Opens the journal and reads what it holds.
     pub fn open(dir: &Path, sync: JournalSync) -> Result<(Self, Opened), JournalError> {
-        let (log, recovery) = Log::open(dir, OPTIONS)?;
+        let (log, recovery) = match sync {
+            JournalSync::Power => Log::open(dir, OPTIONS)?,
+            JournalSync::Process => Log::open_unsynced(dir, OPTIONS)?,
+        };
         // A journal that was ever written to goes on from its last number, however much of it is forgotten.
         let is_lost = log.next_sequence() == 1;
         let mut records = Vec::new();
