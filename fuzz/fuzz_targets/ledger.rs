@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     let supply = ledger.total_supply();
     let application = ledger.apply(transactions.iter().map(|one| &**one));
     assert_eq!(ledger.total_supply(), supply);
-    assert_eq!(application.applied as usize + application.censored.len(), transactions.len());
+    assert_eq!(application.applied + application.censored.len(), transactions.len());
     twin.apply(transactions.iter().map(|one| &**one));
     assert_eq!(twin.state(), ledger.state());
 

@@ -40,6 +40,7 @@ mod offers;
 mod pool;
 mod proposal;
 mod round;
+mod silence;
 
 pub use audit::{AuditError, Auditor};
 pub use config::{Config, ConfigError};

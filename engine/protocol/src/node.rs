@@ -13,9 +13,10 @@ use crate::message::{Message, Tier};
 use crate::offers::Offers;
 use crate::pool::{Dropped, Pool};
 use crate::round::{Round, RoundMessage, Seat};
+use crate::silence::Silence;
 use constellation_acs::JournalEntry;
 use constellation_chain::{BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, Transaction};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Between two looks at what is late, in microseconds.
@@ -31,8 +32,6 @@ const SERVED_MAX: u32 = 32;
 const SERVE_WINDOW_US: u64 = 200_000;
 /// Between two searches for what has waited too long.
 const EXPIRE_US: u64 = 5_000_000;
-/// Black holes that must follow the highest known one before a node that lost its journal speaks again.
-const SILENT_HEIGHTS: u64 = 2;
 
 /// The last black hole.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +55,6 @@ impl Directory {
     pub fn indices(&self, committee: &Committee) -> Vec<NodeIndex> {
         committee.members().iter().filter_map(|key| self.index(Some(key))).collect()
     }
-}
-
-/// A node that lost its journal, waiting until the network has passed every round in which it may have spoken.
-struct Silence {
-    /// The first height each peer told of.
-    heard: BTreeMap<NodeIndex, u64>,
-    /// Cluster rounds up to this one stay silent; all of them, and the galaxy's, until the heights are passed.
-    cluster_through: u64,
 }
 
 /// Blocks served to a peer lately.
@@ -124,7 +115,7 @@ pub struct Node {
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) cluster_progress_us: u64,
     pub(crate) galaxy_progress_us: u64,
-    silence: Option<Silence>,
+    pub(crate) silence: Option<Silence>,
     served: HashMap<NodeIndex, Served>,
     jobs: HashMap<u64, (Job, usize)>,
     next_job: u64,
@@ -211,40 +202,6 @@ impl Node {
             if record.round > settled {
                 self.journal.entry((record.tier, record.round)).or_default().push(record.entry);
             }
-        }
-    }
-
-    /// Tells a node that its journal is lost: it follows the chain, but says nothing in any round in which it may have spoken, until the
-    /// network has passed them all. A galaxy of one has nobody to contradict.
-    pub fn sit_out(&mut self) {
-        if self.validators.len() > 1 {
-            self.silence = Some(Silence { heard: BTreeMap::new(), cluster_through: u64::MAX });
-        }
-    }
-
-    /// Whether this node may have spoken in a round and does not know what it said.
-    pub(crate) fn is_silent(&self, tier: Tier, number: u64) -> bool {
-        self.silence.as_ref().is_some_and(|silence| match tier {
-            Tier::Cluster(_) => number <= silence.cluster_through,
-            Tier::Galaxy => silence.cluster_through == u64::MAX,
-        })
-    }
-
-    /// Ends the silence when it can: n−f others have said where they stand, so at least one honest node that was there for every
-    /// certificate has; two black holes past the highest of them lie all galaxy rounds in which this node can have spoken, and two rounds
-    /// past the cluster's accepted one all cluster rounds.
-    pub(crate) fn listen_again(&mut self) {
-        let wanted = self.validators.quorum().min(self.validators.len() - 1);
-        let (height, accepted) = (self.tip.height, self.cluster.accepted.0);
-        let Some(silence) = &mut self.silence else { return };
-        if silence.cluster_through != u64::MAX {
-            if accepted >= silence.cluster_through {
-                self.silence = None;
-            }
-        } else if silence.heard.len() >= wanted
-            && silence.heard.values().max().is_some_and(|&highest| height >= highest + SILENT_HEIGHTS)
-        {
-            silence.cluster_through = accepted + crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
         }
     }
 
@@ -470,7 +427,7 @@ impl Node {
     fn take_status(&mut self, from: NodeIndex, height: u64, cluster_round: u64, answer: bool) {
         self.peers.reached(from, height);
         if let Some(silence) = &mut self.silence {
-            silence.heard.entry(from).or_insert(height);
+            silence.hear(from, height);
         }
         self.listen_again();
         self.want_lsh_block(from, cluster_round);

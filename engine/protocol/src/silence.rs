@@ -1,0 +1,62 @@
+//! The silence of a node that lost its journal: it follows the chain, but says nothing in any round in which it may have spoken already,
+//! since it cannot know what it said there.
+
+use crate::event::NodeIndex;
+use crate::message::Tier;
+use crate::node::Node;
+use crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
+use std::collections::BTreeMap;
+
+/// Black holes that must follow the highest known one before a node that lost its journal speaks again.
+const SILENT_HEIGHTS: u64 = 2;
+
+/// A node that lost its journal, waiting until the network has passed every round in which it may have spoken.
+pub(crate) struct Silence {
+    /// The first height each peer told of.
+    heard: BTreeMap<NodeIndex, u64>,
+    /// Cluster rounds up to this one stay silent; all of them, and the galaxy's, until the heights are passed.
+    cluster_through: u64,
+}
+
+impl Silence {
+    /// A peer has told of its height; its first word counts, for later ones only put the end off.
+    pub fn hear(&mut self, peer: NodeIndex, height: u64) {
+        self.heard.entry(peer).or_insert(height);
+    }
+}
+
+impl Node {
+    /// Tells a node that its journal is lost: it follows the chain, but says nothing in any round in which it may have spoken, until the
+    /// network has passed them all. A galaxy of one has nobody to contradict.
+    pub fn sit_out(&mut self) {
+        if self.validators.len() > 1 {
+            self.silence = Some(Silence { heard: BTreeMap::new(), cluster_through: u64::MAX });
+        }
+    }
+
+    /// Whether this node may have spoken in a round and does not know what it said.
+    pub(crate) fn is_silent(&self, tier: Tier, number: u64) -> bool {
+        self.silence.as_ref().is_some_and(|silence| match tier {
+            Tier::Cluster(_) => number <= silence.cluster_through,
+            Tier::Galaxy => silence.cluster_through == u64::MAX,
+        })
+    }
+
+    /// Ends the silence when it can: n−f others have said where they stand, so at least one honest node that was there for every
+    /// certificate has; two black holes past the highest of them lie all galaxy rounds in which this node can have spoken, and two rounds
+    /// past the cluster's accepted one all cluster rounds. A liar who tells of a height far ahead keeps this one node silent, and no other.
+    pub(crate) fn listen_again(&mut self) {
+        let wanted = self.validators.quorum().min(self.validators.len() - 1);
+        let (height, accepted) = (self.tip.height, self.cluster.accepted.0);
+        let Some(silence) = &mut self.silence else { return };
+        if silence.cluster_through != u64::MAX {
+            if accepted >= silence.cluster_through {
+                self.silence = None;
+            }
+        } else if silence.heard.len() >= wanted
+            && silence.heard.values().max().is_some_and(|&highest| height >= highest.saturating_add(SILENT_HEIGHTS))
+        {
+            silence.cluster_through = accepted + ROUNDS_AHEAD_OF_GALAXY;
+        }
+    }
+}
