@@ -266,8 +266,15 @@ fn settle(nodes: &mut Nodes) {
     while Instant::now() < deadline {
         nodes.notice_deaths();
         let status = |address: &String| Client::connect(address).and_then(|mut client| client.status()).ok();
-        let heights: Vec<Option<u64>> =
-            nodes.api_addresses_up().iter().map(|address| status(address).map(|status| status.height)).collect();
+        let up = nodes.api_addresses_up();
+        // A node that is down for this program may have been started again by hand: then it counts too.
+        let heights: Vec<Option<u64>> = nodes
+            .api_addresses()
+            .iter()
+            .map(|address| (address, status(address).map(|status| status.height)))
+            .filter(|(address, height)| height.is_some() || up.contains(address))
+            .map(|(_, height)| height)
+            .collect();
         let is_level = heights.iter().all(|height| height.is_some() && *height == heights[0]);
         if is_level && last.as_ref() == Some(&heights) {
             return;
