@@ -11,7 +11,7 @@ const RECORD_KIND: u32 = 2;
 /// The first record of every journal: it was made with its node, not after the node had spoken.
 const BORN_KIND: u32 = 3;
 /// Holds a round's proposals of every member several times over.
-const OPTIONS: LogOptions = LogOptions { segment_len_bytes: 32 << 20, reserve_len_bytes: 32 << 20 };
+const OPTIONS: LogOptions = LogOptions { segment_len_bytes: 8 << 20, reserve_len_bytes: 8 << 20 };
 
 /// An open journal.
 pub(crate) struct Journal {
