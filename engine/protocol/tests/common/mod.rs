@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a simulator that meets the unexpected must stop")]
 
 use constellation_chain::{
-    BlackHole, Certificate, CheckSignatures, Genesis, GenesisNode, GenesisStar, Hash, Offer, PublicKey, Reason,
-    SecretKey, SignedMessage, StarHead, Transaction,
+    BlackHole, Certificate, CheckSignatures, Genesis, GenesisNode, GenesisStar, Hash, NetworkId, Offer, PublicKey,
+    Reader, Reason, SecretKey, SignedMessage, StarHead, Transaction, elect_facilitators,
 };
 use constellation_protocol::{
     Action, Admission, Answer, Auditor, Compute, Config, Event, JournalRecord, Message, Node, NodeIndex, NodeStatus,
@@ -78,6 +78,8 @@ pub struct Network {
     pub spoil_proposals_of: Option<usize>,
     submitted: Vec<Arc<Transaction>>,
     tampered: HashMap<(Tier, u64), Vec<u8>>,
+    /// What each honest facilitator proposed, by round and key.
+    proposed: HashMap<(u64, PublicKey), BTreeSet<Hash>>,
 }
 
 pub fn star_key(index: usize) -> SecretKey {
@@ -117,6 +119,7 @@ impl Network {
             spoil_proposals_of: None,
             submitted: Vec::new(),
             tampered: HashMap::new(),
+            proposed: HashMap::new(),
         };
         for index in 0..node_count {
             network.start(index);
@@ -274,11 +277,38 @@ impl Network {
                 });
                 copies.collect()
             }
-            _ => return bytes,
+            Tier::Cluster(_) => {
+                let key = self.keys[index].public_key();
+                // Its own comes first; what it sends later is other proposers', for those who lack it.
+                let network = self.genesis.network_id();
+                self.proposed.entry((round, key)).or_insert_with(|| ids_in(&payload, network));
+                return bytes;
+            }
+            Tier::Galaxy => return bytes,
         };
         let message = constellation_acs::Message::Payload { proposer, payload: lie.into() };
         let bytes = Message::Round { tier, round, message }.to_bytes();
         self.tampered.entry((tier, round)).or_insert(bytes).clone()
+    }
+
+    /// Every LSH block holds all that its honest proposers proposed.
+    pub fn assert_blocks_hold_what_honest_facilitators_proposed(&self) {
+        let candidates: Vec<PublicKey> = self.genesis.nodes().iter().map(|node| node.public_key).collect();
+        let log = &self.disks[0].log;
+        let beacon_at = |height: u64| match height {
+            0 => self.genesis.hash(),
+            height => log[height as usize - 1].0.header.beacon,
+        };
+        for sealed in log.iter().flat_map(|(black_hole, _)| &black_hole.lsh_blocks) {
+            let header = &sealed.block.header;
+            let (beacon, seats) = (beacon_at(header.black_hole_height()), self.genesis.cluster_facilitators());
+            let committee = elect_facilitators(&beacon, header.cluster(), header.round(), &candidates, seats);
+            let held: BTreeSet<Hash> = sealed.block.transactions.iter().map(|transaction| transaction.id()).collect();
+            for proposer in header.proposers().iter().filter_map(|index| committee.get(index)) {
+                let proposed = self.proposed.get(&(header.round(), *proposer));
+                assert!(proposed.is_none_or(|proposed| proposed.is_subset(&held)), "round {}", header.round());
+            }
+        }
     }
 
     fn verifies(&self, transaction: &Transaction) -> bool {
@@ -390,6 +420,15 @@ impl Stars {
         let applied = network.applied(index);
         self.sent.iter().all(|transaction| applied.contains(&transaction.id()))
     }
+}
+
+fn ids_in(payload: &[u8], network: NetworkId) -> BTreeSet<Hash> {
+    let mut reader = Reader::new(payload);
+    let mut ids = BTreeSet::new();
+    while !reader.is_empty() {
+        ids.insert(Transaction::read(&mut reader, network).unwrap().id());
+    }
+    ids
 }
 
 #[allow(dead_code, reason = "each test binary uses its own part of the simulator")]
