@@ -23,7 +23,7 @@ pub struct DataDir {
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// A file cannot be read.
-    #[error("{}: {source}; a data directory is made by `constellation init`", path.display())]
+    #[error("no usable data directory (`constellation init` makes one): {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -7,8 +7,10 @@
 //!
 //! The caller's contract, which all of the safety argument rests on:
 //! 1. [`Action::Journal`] is carried out, as durably as the operator chose, before any later [`Action::Send`] of the same list.
-//! 2. After a restart the node is given its own log ([`Node::replay`]) and its own journal ([`Node::restore`]) before anything else.
+//! 2. After a restart the node is given its own log ([`Node::replay`]) and its own journal ([`Node::restore`]) before anything else; if that
+//!    journal is lost it is told so ([`Node::sit_out`]).
 //! 3. [`Node::poll`] is called after every batch of events; what a batch causes then leaves together.
+//! 4. What [`Action::Retire`] names is forgotten only when the black hole of its height is durable.
 //!
 //! ```
 //! use constellation_protocol::{Config, Node};

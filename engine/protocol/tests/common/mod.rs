@@ -431,7 +431,6 @@ fn ids_in(payload: &[u8], network: NetworkId) -> BTreeSet<Hash> {
     ids
 }
 
-#[allow(dead_code, reason = "each test binary uses its own part of the simulator")]
 pub fn round_message(tier: Tier, round: u64, bytes: &[u8]) -> Vec<u8> {
     let payload = Arc::from(bytes);
     Message::Round { tier, round, message: constellation_acs::Message::Payload { proposer: 0, payload } }.to_bytes()
