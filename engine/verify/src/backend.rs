@@ -1,9 +1,9 @@
-//! Which implementation runs: the list of backends, what each needs of the CPU, and the engine that holds one.
+//! Which implementation runs: the list of backends, what each needs of the CPU, and the errors of asking for what cannot be.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Batch, Verdicts, portable};
+use crate::engine;
 
 /// An implementation of the signature rule. All give the same verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,7 +16,7 @@ pub enum Backend {
 
 impl Backend {
     /// Every backend, slowest first.
-    const ALL: [Self; 2] = [Self::Portable, Self::Avx512];
+    pub(crate) const ALL: [Self; 2] = [Self::Portable, Self::Avx512];
 
     /// The backends this machine can run, slowest first; never empty.
     #[must_use]
@@ -24,10 +24,10 @@ impl Backend {
         Self::ALL.into_iter().filter(|backend| backend.missing().is_empty()).collect()
     }
 
-    /// The fastest backend this machine can run.
+    /// The fastest backend this machine can run, found by a short measurement the first time.
     #[must_use]
     pub fn detect() -> Self {
-        Self::available().pop().unwrap_or(Self::Portable)
+        engine::fastest()
     }
 
     /// The name used in configuration and reports.
@@ -40,11 +40,11 @@ impl Backend {
     }
 
     /// What this backend needs and this machine lacks.
-    fn missing(self) -> Vec<&'static str> {
+    pub(crate) fn missing(self) -> Vec<&'static str> {
         match self {
             Self::Portable => Vec::new(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => crate::avx512::missing_features(),
+            Self::Avx512 => crate::avx512::Avx512::missing_features(),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx512 => vec!["an x86-64 CPU"],
         }
@@ -80,6 +80,14 @@ pub enum EngineError {
         /// What it needs and the machine lacks.
         missing: Vec<&'static str>,
     },
+    /// The operating system refuses threads.
+    #[error("cannot start {threads} verification threads: {cause}; ask for fewer")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// The system's reason.
+        cause: String,
+    },
     /// No backend has this name.
     #[error("no verification backend is called \"{name}\"; use one of: {}", names(&Backend::ALL))]
     UnknownBackend {
@@ -90,49 +98,6 @@ pub enum EngineError {
 
 fn names(backends: &[Backend]) -> String {
     backends.iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", ")
-}
-
-/// A backend that is known to run on this machine.
-#[derive(Clone, Debug)]
-pub struct Engine {
-    /// Private, so that no engine exists for a backend that the machine lacks.
-    backend: Backend,
-}
-
-impl Engine {
-    /// An engine on `backend`.
-    ///
-    /// # Errors
-    /// [`EngineError::Unsupported`] when this machine cannot run it.
-    pub fn new(backend: Backend) -> Result<Self, EngineError> {
-        let missing = backend.missing();
-        if missing.is_empty() { Ok(Self { backend }) } else { Err(EngineError::Unsupported { backend, missing }) }
-    }
-
-    /// An engine on the fastest backend of this machine.
-    #[must_use]
-    pub fn detect() -> Self {
-        Self { backend: Backend::detect() }
-    }
-
-    /// The backend in use.
-    #[must_use]
-    pub fn backend(&self) -> Backend {
-        self.backend
-    }
-
-    /// Verifies every signature of `batch` on the calling thread.
-    #[must_use]
-    pub fn verify(&self, batch: &Batch<'_>) -> Verdicts {
-        match self.backend {
-            Backend::Portable => portable::verify(batch),
-            #[cfg(target_arch = "x86_64")]
-            Backend::Avx512 => crate::avx512::verify(batch),
-            // No such engine can be made here; the verdicts are the same in any case.
-            #[cfg(not(target_arch = "x86_64"))]
-            Backend::Avx512 => portable::verify(batch),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -146,21 +111,5 @@ mod tests {
         }
         let error = "gpu9000".parse::<Backend>().unwrap_err();
         assert!(error.to_string().contains("portable, avx512"), "{error}");
-    }
-
-    #[test]
-    fn what_is_available_can_be_built_and_the_rest_says_why() {
-        let available = Backend::available();
-        assert_eq!(available[0], Backend::Portable);
-        for backend in Backend::ALL {
-            match Engine::new(backend) {
-                Ok(engine) => assert!(available.contains(&engine.backend())),
-                Err(error) => {
-                    assert!(!available.contains(&backend));
-                    assert!(error.to_string().contains("lacks"), "{error}");
-                }
-            }
-        }
-        assert!(available.contains(&Engine::detect().backend()));
     }
 }

@@ -1,5 +1,7 @@
 //! What goes in and what comes out: borrowed and owned batches of signatures, and the bit set of verdicts.
 
+use std::ops::Range;
+
 use crate::Messages;
 
 /// A batch that does not hang together: always the caller's fault, never a peer's.
@@ -74,6 +76,15 @@ impl<'a> Batch<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.public_keys.is_empty()
+    }
+
+    /// The signatures of `range`, which must lie inside the batch.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            public_keys: &self.public_keys[range.clone()],
+            signatures: &self.signatures[range.clone()],
+            messages: self.messages.part(range),
+        }
     }
 
     /// The public keys (A), encoded.
@@ -175,6 +186,16 @@ impl Verdicts {
     /// `len` verdicts, all invalid: what is not shown to be valid stays invalid.
     pub(crate) fn none_valid(len: usize) -> Self {
         Self { words: vec![0; len.div_ceil(64)], len }
+    }
+
+    /// The verdicts of consecutive parts of one batch; all but the last one have a multiple of 64 signatures.
+    pub(crate) fn join(parts: impl IntoIterator<Item = Self>) -> Self {
+        parts.into_iter().fold(Self::none_valid(0), |mut joined, part| {
+            debug_assert!(joined.len.is_multiple_of(64), "a part of {} verdicts is not the last", joined.len);
+            joined.words.extend(part.words);
+            joined.len += part.len;
+            joined
+        })
     }
 
     /// Marks signature `index` as valid.

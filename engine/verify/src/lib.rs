@@ -19,12 +19,19 @@
 mod avx512;
 mod backend;
 mod batch;
+mod coefficients;
+mod engine;
+mod known_keys;
+mod lanes;
 mod messages;
 mod portable;
 mod rule;
+mod self_test;
 mod sketch;
+mod suspicion;
 
-pub use backend::{Backend, Engine, EngineError};
+pub use backend::{Backend, EngineError};
 pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};
+pub use engine::{Engine, EngineOptions};
 pub use messages::{Messages, transaction_ids};
 pub use sketch::{SKETCH_BINS, matching_bins, similarity, sketch};

@@ -1,11 +1,15 @@
 //! Byte strings laid end to end: the one shape in which messages reach this crate.
 
+use std::ops::Range;
+
 use crate::BatchError;
 
 /// Byte strings laid end to end in one buffer: string `i` is `bytes[ends[i - 1]..ends[i]]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Messages<'a> {
     bytes: &'a [u8],
+    /// Where the first string starts: 0, but in a part of another list.
+    start: u32,
     ends: &'a [u32],
 }
 
@@ -23,7 +27,7 @@ impl<'a> Messages<'a> {
         if last_end != bytes.len() {
             return Err(BatchError::EndsMismatch { last_end, len_bytes: bytes.len() });
         }
-        Ok(Self { bytes, ends })
+        Ok(Self { bytes, start: 0, ends })
     }
 
     /// How many byte strings there are.
@@ -42,8 +46,14 @@ impl<'a> Messages<'a> {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let end = *self.ends.get(index)? as usize;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        Some(&self.bytes[start..end])
+        let start = if index == 0 { self.start } else { self.ends[index - 1] };
+        Some(&self.bytes[start as usize..end])
+    }
+
+    /// The strings of `range`, which must lie inside the list.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let start = range.start.checked_sub(1).map_or(self.start, |before| self.ends[before]);
+        Self { bytes: self.bytes, start, ends: &self.ends[range] }
     }
 
     /// The byte strings in order.
@@ -75,6 +85,15 @@ mod tests {
             [&b""[..], b"abc", b"", b"de"].iter().map(|part| *blake3::hash(part).as_bytes()).collect();
         assert_eq!(transaction_ids(&messages), expected);
         assert_eq!(messages.get(4), None);
+    }
+
+    #[test]
+    fn a_part_is_a_list_of_its_own() {
+        let messages = Messages::new(b"abcde", &[0, 3, 3, 5]).unwrap();
+        let part = messages.part(1..4);
+        assert_eq!(part.iter().collect::<Vec<_>>(), [&b"abc"[..], b"", b"de"]);
+        assert_eq!(part.part(2..3).iter().collect::<Vec<_>>(), [b"de"]);
+        assert!(part.part(3..3).is_empty());
     }
 
     #[test]
