@@ -9,6 +9,7 @@ use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
 
+use crate::coefficients::coefficients;
 use crate::{Batch, Verdicts, rule};
 
 /// Below this many signatures a group gains nothing over single verification.
@@ -16,8 +17,6 @@ const GROUP_MIN: usize = 4;
 
 /// One bad signature makes this many be verified one by one, so a spammer cannot have a large batch redone.
 const GROUP_MAX: usize = 256;
-
-const COEFFICIENT_CONTEXT: &str = "constellation verify 2026 batch coefficients";
 
 pub(crate) fn verify(batch: &Batch<'_>) -> Verdicts {
     let mut verdicts = Verdicts::none_valid(batch.len());
@@ -42,46 +41,27 @@ fn one_is_valid(batch: &Batch<'_>, index: usize) -> bool {
 /// Whether all signatures of `group` are valid. `false` also when that cannot be told: a point that does not
 /// decode, or no randomness from the operating system.
 fn group_is_valid(batch: &Batch<'_>, group: &[usize]) -> bool {
-    let challenges: Vec<Scalar> = group
+    let hashes: Vec<[u8; 64]> = group
         .iter()
-        .map(|&index| {
-            rule::challenge(&batch.public_keys()[index], &batch.signatures()[index], batch.messages().at(index))
-        })
+        .map(|&index| rule::hash(&batch.public_keys()[index], &batch.signatures()[index], batch.messages().at(index)))
         .collect();
-    let Some(coefficients) = coefficients(batch, group, &challenges) else {
+    let signatures: Vec<[u8; 64]> = group.iter().map(|&index| batch.signatures()[index]).collect();
+    let Some(coefficients) = coefficients(&hashes, &signatures) else {
         return false;
     };
     let mut scalars = Vec::with_capacity(2 * group.len() + 1);
     let mut points = Vec::with_capacity(2 * group.len() + 1);
     let mut base_scalar = Scalar::ZERO;
-    for ((&index, k), z) in group.iter().zip(&challenges).zip(&coefficients) {
+    for ((&index, hash), z) in group.iter().zip(&hashes).zip(coefficients) {
+        let (k, z) = (Scalar::from_bytes_mod_order_wide(hash), Scalar::from(z));
         let (public_key, signature) = (&batch.public_keys()[index], &batch.signatures()[index]);
         base_scalar += z * rule::response(signature);
         scalars.extend([-z, -(z * k)]);
-        points.extend([rule::decode_point(&rule::split(signature).0), rule::decode_point(public_key)]);
+        points.extend([rule::decode_point(&rule::split(signature)[0]), rule::decode_point(public_key)]);
     }
     scalars.push(base_scalar);
     points.push(Some(ED25519_BASEPOINT_POINT));
     EdwardsPoint::optional_multiscalar_mul(scalars, points).is_some_and(|sum| sum.mul_by_cofactor().is_identity())
-}
-
-/// One coefficient for each signature of `group`, from fresh randomness and from everything they multiply: even a
-/// weak random source does not let a forger choose signatures after the coefficients.
-fn coefficients(batch: &Batch<'_>, group: &[usize], challenges: &[Scalar]) -> Option<Vec<Scalar>> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).ok()?;
-    let mut hasher = blake3::Hasher::new_derive_key(COEFFICIENT_CONTEXT);
-    hasher.update(&seed);
-    for (&index, k) in group.iter().zip(challenges) {
-        hasher.update(k.as_bytes()).update(&batch.signatures()[index]).update(&batch.public_keys()[index]);
-    }
-    let mut stream = hasher.finalize_xof();
-    let coefficient = |_: &usize| {
-        let mut bytes = [0; 16];
-        stream.fill(&mut bytes);
-        Scalar::from(u128::from_le_bytes(bytes))
-    };
-    Some(group.iter().map(coefficient).collect())
 }
 
 #[cfg(test)]

@@ -40,25 +40,29 @@ fn is_acceptable_point(encoding: &[u8; 32]) -> bool {
 }
 
 /// R and S of a signature.
-pub(crate) fn split(signature: &[u8; 64]) -> ([u8; 32], [u8; 32]) {
-    (std::array::from_fn(|byte| signature[byte]), std::array::from_fn(|byte| signature[32 + byte]))
+pub(crate) fn split(signature: &[u8; 64]) -> &[[u8; 32]; 2] {
+    bytemuck::must_cast_ref(signature)
 }
 
 /// Everything the rule asks of the bytes alone: S < ℓ, A and R canonical and not of small order.
 pub(crate) fn bytes_pass(public_key: &[u8; 32], signature: &[u8; 64]) -> bool {
-    let (r, s) = split(signature);
-    is_below(words(&s), GROUP_ORDER) && is_acceptable_point(public_key) && is_acceptable_point(&r)
+    let [r, s] = split(signature);
+    is_below(words(s), GROUP_ORDER) && is_acceptable_point(public_key) && is_acceptable_point(r)
+}
+
+/// SHA-512(R ‖ A ‖ M).
+pub(crate) fn hash(public_key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> [u8; 64] {
+    Sha512::new().chain_update(split(signature)[0]).chain_update(public_key).chain_update(message).finalize().into()
 }
 
 /// k = SHA-512(R ‖ A ‖ M) mod ℓ.
 pub(crate) fn challenge(public_key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> Scalar {
-    let hash = Sha512::new().chain_update(&signature[..32]).chain_update(public_key).chain_update(message);
-    Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
+    Scalar::from_bytes_mod_order_wide(&hash(public_key, signature, message))
 }
 
 /// S as a scalar, for a signature that [`bytes_pass`].
 pub(crate) fn response(signature: &[u8; 64]) -> Scalar {
-    Scalar::from_bytes_mod_order(split(signature).1)
+    Scalar::from_bytes_mod_order(split(signature)[1])
 }
 
 pub(crate) fn decode_point(encoding: &[u8; 32]) -> Option<EdwardsPoint> {
@@ -70,7 +74,7 @@ pub(crate) fn is_valid(public_key: &[u8; 32], signature: &[u8; 64], message: &[u
     if !bytes_pass(public_key, signature) {
         return false;
     }
-    let (Some(a), Some(r)) = (decode_point(public_key), decode_point(&split(signature).0)) else {
+    let (Some(a), Some(r)) = (decode_point(public_key), decode_point(&split(signature)[0])) else {
         return false;
     };
     let k = challenge(public_key, signature, message);

@@ -15,7 +15,7 @@ use super::scalar::{self, ScaledSum};
 use super::{BaseTable, LANES, Signature, Terms, Vector};
 use crate::known_keys::{KeyHasher, KnownKeys};
 use crate::suspicion::Suspicion;
-use crate::{Batch, Verdicts};
+use crate::{Batch, Verdicts, rule};
 
 /// Up to this many signatures a combination gains nothing over single verdicts.
 const SINGLE_MAX: usize = 16;
@@ -129,10 +129,7 @@ impl<V: Vector> Verifier<V> {
 
 /// S of a signature.
 fn response<'a>(batch: &Batch<'a>, candidate: &Candidate) -> &'a [u8; 32] {
-    let [_, s] = batch.signatures()[candidate.index as usize].as_chunks().0 else {
-        unreachable!("64 bytes are twice 32")
-    };
-    s
+    &rule::split(&batch.signatures()[candidate.index as usize])[1]
 }
 
 /// The search for the bad signatures of one group.

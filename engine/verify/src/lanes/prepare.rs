@@ -92,10 +92,8 @@ impl Work {
         for group in self.candidates.chunks(LANES) {
             let inputs = std::array::from_fn(|lane| {
                 let index = group[lane.min(group.len() - 1)].index as usize;
-                Input {
-                    head: [commitment(batch, index), &batch.public_keys()[index]],
-                    tail: batch.messages().at(index),
-                }
+                let [r, _] = rule::split(&batch.signatures()[index]);
+                Input { head: [r, &batch.public_keys()[index]], tail: batch.messages().at(index) }
             });
             self.hashes.extend_from_slice(&vector.hash(&inputs)[..group.len()]);
         }
@@ -144,7 +142,8 @@ impl Work {
         }
         for candidate in &mut self.candidates {
             candidate.r = first_place + self.encodings.len() as u32;
-            self.encodings.push(*commitment(batch, candidate.index as usize));
+            let [r, _] = rule::split(&batch.signatures()[candidate.index as usize]);
+            self.encodings.push(*r);
         }
         vector.decode(&self.encodings, &mut self.points, &mut self.decodes);
         let Self { candidates, signers, decodes, .. } = self;
@@ -187,10 +186,4 @@ impl Work {
             due.map(|signer| (&batch.public_keys()[signer.index as usize], &self.points[signer.place as usize])),
         );
     }
-}
-
-/// R of a signature.
-fn commitment<'a>(batch: &Batch<'a>, index: usize) -> &'a [u8; 32] {
-    let [r, _] = batch.signatures()[index].as_chunks().0 else { unreachable!("64 bytes are twice 32") };
-    r
 }
