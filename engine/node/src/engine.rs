@@ -2,7 +2,7 @@
 
 use constellation_chain::{CheckSignatures, Hash, PublicKey, SKETCH_LEN_BYTES, SignedMessage, Transaction};
 use constellation_protocol::Compute;
-use constellation_verify::{Backend, Engine, EngineError, OwnedBatch};
+use constellation_verify::{Backend, Batch, Engine, EngineError, OwnedBatch, Verdicts};
 
 /// Checks signatures and computes sketches with one backend of the verification engine.
 #[derive(Clone)]
@@ -27,9 +27,18 @@ impl VerifyEngine {
     }
 
     /// One verdict a transaction: whether all of its signatures hold. All signatures go through the engine as one batch.
-    pub(crate) fn check_transactions<'a>(&self, transactions: impl Iterator<Item = &'a Transaction>) -> Vec<bool> {
+    pub(crate) fn check_transactions(&self, transactions: &[&Transaction]) -> Vec<bool> {
+        Self::check_with(transactions, |batch| self.engine.verify(batch))
+    }
+
+    /// The same for transactions from senders whose signatures were bad of late.
+    pub(crate) fn check_suspect_transactions(&self, transactions: &[&Transaction]) -> Vec<bool> {
+        Self::check_with(transactions, |batch| self.engine.verify_suspect(batch))
+    }
+
+    fn check_with(transactions: &[&Transaction], verify: impl Fn(&Batch<'_>) -> Verdicts) -> Vec<bool> {
         let mut batch = SignatureBatch::default();
-        let mut ends = Vec::new();
+        let mut ends = Vec::with_capacity(transactions.len());
         for transaction in transactions {
             let messages = transaction.signed_messages();
             for item in transaction.signatures(&messages) {
@@ -37,7 +46,7 @@ impl VerifyEngine {
             }
             ends.push(batch.len());
         }
-        let verdicts = batch.verify(&self.engine);
+        let verdicts = batch.verify(verify);
         let mut start = 0;
         ends.into_iter()
             .map(|end| {
@@ -67,8 +76,8 @@ impl SignatureBatch {
         self.inner.len() + self.refused
     }
 
-    fn verify(&self, engine: &Engine) -> Vec<bool> {
-        let verdicts = engine.verify(&self.inner.as_batch());
+    fn verify(&self, verify: impl Fn(&Batch<'_>) -> Verdicts) -> Vec<bool> {
+        let verdicts = verify(&self.inner.as_batch());
         verdicts.iter().chain(std::iter::repeat_n(false, self.refused)).collect()
     }
 }
@@ -77,7 +86,7 @@ impl CheckSignatures for VerifyEngine {
     fn check(&self, items: &[SignedMessage<'_>]) -> Vec<bool> {
         let mut batch = SignatureBatch::default();
         items.iter().for_each(|item| batch.push(item));
-        batch.verify(&self.engine)
+        batch.verify(|batch| self.engine.verify(batch))
     }
 }
 

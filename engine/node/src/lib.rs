@@ -36,6 +36,7 @@ mod meter;
 mod net_stage;
 mod ring;
 mod runtime;
+mod suspects;
 mod verify_stage;
 
 pub use audit::{AuditLogError, AuditReport, LOG_RECORD_KIND_BLACK_HOLE, audit_log, read_black_hole};

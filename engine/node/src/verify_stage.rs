@@ -6,6 +6,7 @@ use crate::engine::VerifyEngine;
 use crate::gossip::{self, Item};
 use crate::meter::{Meter, Spent};
 use crate::ring::{Bell, Ring};
+use crate::suspects::{Sender, Suspects};
 use constellation_chain::{CheckSignatures, NetworkId, Offer, Reader, Transaction};
 use constellation_net::{ItemId, PeerId};
 use std::sync::Arc;
@@ -54,9 +55,25 @@ enum Parsed {
     Gossip { from: PeerId, ids: Vec<ItemId> },
 }
 
+impl Parsed {
+    fn sender(&self) -> Sender {
+        match self {
+            Self::Client(_) => Sender::Clients,
+            Self::Gossip { from, .. } => Sender::Peer(*from),
+        }
+    }
+}
+
+/// An input with the verdicts of its transactions.
+type Verified = (Parsed, Vec<Arc<Transaction>>, Vec<bool>);
+
+/// One of the engine's ways to verify.
+type Check = fn(&VerifyEngine, &[&Transaction]) -> Vec<bool>;
+
 impl VerifyStage {
     pub fn run(self) {
         let mut since = Instant::now();
+        let mut suspects = Suspects::default();
         while !self.stop.load(Ordering::Relaxed) {
             let batch = self.collect();
             if batch.is_empty() {
@@ -64,23 +81,41 @@ impl VerifyStage {
                 self.meter.book(&mut since, Spent::Waiting);
                 continue;
             }
-            let count: usize = batch.iter().map(|(_, transactions)| transactions.len()).sum();
-            let transactions = batch.iter().flat_map(|(_, transactions)| transactions.iter().map(|one| &**one));
-            let mut verdicts = self.engine.check_transactions(transactions).into_iter();
-            self.meter.count(count);
+            // Each sender's trust as it was when the batch was taken in, whatever the batch shows.
+            let (suspect, clean): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|(parsed, _)| suspects.contains(parsed.sender()));
+            let mut verified = self.verify(clean, VerifyEngine::check_transactions);
+            verified.extend(self.verify(suspect, VerifyEngine::check_suspect_transactions));
             self.meter.book(&mut since, Spent::Busy);
-            for (parsed, transactions) in batch {
-                let verdicts = verdicts.by_ref().take(transactions.len()).collect();
+            for (parsed, transactions, verdicts) in verified {
+                suspects.observe(parsed.sender(), verdicts.iter().all(|valid| *valid));
                 self.pass_on(parsed, transactions, verdicts);
             }
             self.meter.book(&mut since, Spent::HeldUp);
         }
     }
 
+    /// Verifies all transactions of `batch` together, and gives each input its own verdicts.
+    fn verify(&self, batch: Vec<(Parsed, Vec<Arc<Transaction>>)>, check: Check) -> Vec<Verified> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let transactions: Vec<&Transaction> =
+            batch.iter().flat_map(|(_, transactions)| transactions).map(|one| &**one).collect();
+        self.meter.count(transactions.len());
+        let mut verdicts = check(&self.engine, &transactions).into_iter();
+        let mut take = |(parsed, transactions): (Parsed, Vec<_>)| {
+            let verdicts = verdicts.by_ref().take(transactions.len()).collect();
+            (parsed, transactions, verdicts)
+        };
+        batch.into_iter().map(&mut take).collect()
+    }
+
     /// Verifies what the core waits for: before anything else, and also while the core has no room for anything else.
     fn serve_jobs(&self) {
         while let Some(VerifyJob { job, transactions }) = self.jobs.pop() {
-            let verdicts = self.engine.check_transactions(transactions.iter().map(|one| &**one));
+            let borrowed: Vec<&Transaction> = transactions.iter().map(|one| &**one).collect();
+            let verdicts = self.engine.check_transactions(&borrowed);
             self.meter.count(transactions.len());
             // The core takes verdicts first of all, and its ring has a place for every job it can have open.
             if self.verdicts.push_waiting(CoreInput::Verdicts { job, verdicts }, &self.stop).is_err() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
+use crate::suspicion::Suspicion;
 use crate::{Backend, Batch, EngineError, Verdicts, portable, self_test};
 #[cfg(target_arch = "x86_64")]
 use crate::{avx512::Avx512, lanes::Verifier};
@@ -47,6 +48,8 @@ struct Shared {
     backend: Backend,
     cpu: Cpu,
     pool: Option<rayon::ThreadPool>,
+    /// Of senders in general, and of those under suspicion.
+    suspicions: [Suspicion; 2],
 }
 
 /// The CPU's implementations.
@@ -71,11 +74,11 @@ impl Cpu {
         }
     }
 
-    fn verify(&self, batch: &Batch<'_>) -> Verdicts {
+    fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
         match self {
             Self::Portable => portable::verify(batch),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(verifier) => verifier.verify(batch),
+            Self::Avx512(verifier) => verifier.verify(batch, suspicion),
         }
     }
 }
@@ -92,8 +95,7 @@ impl Engine {
     /// An engine on the fastest backend of this machine, with the default options.
     #[must_use]
     pub fn detect() -> Self {
-        let portable =
-            || Self { shared: Arc::new(Shared { backend: Backend::Portable, cpu: Cpu::Portable, pool: None }) };
+        let portable = || Self::on(Backend::Portable, Cpu::Portable, None);
         Self::with_options(&EngineOptions::default()).unwrap_or_else(|_| portable())
     }
 
@@ -117,7 +119,11 @@ impl Engine {
                     .map_err(|error| EngineError::Threads { threads, cause: error.to_string() })?,
             ),
         };
-        Ok(Self { shared: Arc::new(Shared { backend, cpu, pool }) })
+        Ok(Self::on(backend, cpu, pool))
+    }
+
+    fn on(backend: Backend, cpu: Cpu, pool: Option<rayon::ThreadPool>) -> Self {
+        Self { shared: Arc::new(Shared { backend, cpu, pool, suspicions: Default::default() }) }
     }
 
     /// The backend in use.
@@ -130,19 +136,30 @@ impl Engine {
     /// verdicts are there.
     #[must_use]
     pub fn verify(&self, batch: &Batch<'_>) -> Verdicts {
+        self.verify_under(&self.shared.suspicions[0], batch)
+    }
+
+    /// The same for signatures of senders that sent bad ones of late: how many of theirs are bad has no say in how those of
+    /// others are grouped, so that a spammer slows down nobody else.
+    #[must_use]
+    pub fn verify_suspect(&self, batch: &Batch<'_>) -> Verdicts {
+        self.verify_under(&self.shared.suspicions[1], batch)
+    }
+
+    fn verify_under(&self, suspicion: &Suspicion, batch: &Batch<'_>) -> Verdicts {
         let Shared { cpu, pool, .. } = &*self.shared;
         let threads = pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads);
         let part_len = part_len(batch.len(), threads);
         if batch.len() <= part_len {
-            return cpu.verify(batch);
+            return cpu.verify(batch, suspicion);
         }
         let parts: Vec<_> = (0..batch.len())
             .step_by(part_len)
             .map(|start| batch.part(start..batch.len().min(start + part_len)))
             .collect();
         Verdicts::join(match pool {
-            None => parts.iter().map(|part| cpu.verify(part)).collect(),
-            Some(pool) => pool.install(|| parts.par_iter().map(|part| cpu.verify(part)).collect::<Vec<_>>()),
+            None => parts.iter().map(|part| cpu.verify(part, suspicion)).collect(),
+            Some(pool) => pool.install(|| parts.par_iter().map(|part| cpu.verify(part, suspicion)).collect::<Vec<_>>()),
         })
     }
 }
@@ -169,7 +186,7 @@ pub(crate) fn fastest() -> Backend {
         let time = |cpu: &Cpu| {
             let run = || {
                 let start = Instant::now();
-                let is_right = cpu.verify(&batch.as_batch()).iter().eq(expected.iter().copied());
+                let is_right = cpu.verify(&batch.as_batch(), &Suspicion::default()).iter().eq(expected.iter().copied());
                 is_right.then(|| start.elapsed())
             };
             (0..RUNS).map(|_| run()).min().flatten()

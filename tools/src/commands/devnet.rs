@@ -173,6 +173,7 @@ impl Args {
             mismatches: 0,
             mismatch_details: Vec::new(),
             check_s: 0.0,
+            verify_share: stage_cores.verify_share(),
             stage_cores,
             dir: self.dir.clone(),
         };

@@ -36,6 +36,8 @@ pub struct DevnetReport {
     pub check_s: f64,
     /// Share of a core that each kind of stage was busy, summed over the nodes of this process.
     pub stage_cores: StageCores,
+    /// The verifying stages' part of all stages' busy time, from 0 to 1.
+    pub verify_share: f64,
     /// Where the nodes' directories are, if they were kept.
     pub dir: Option<PathBuf>,
 }
@@ -49,6 +51,14 @@ pub struct StageCores {
     pub core: f64,
     /// Writing and syncing the log.
     pub log: f64,
+}
+
+impl StageCores {
+    /// The verifying stages' part of the whole, from 0 to 1.
+    pub fn verify_share(&self) -> f64 {
+        let whole = self.verify + self.core + self.log;
+        if whole > 0.0 { self.verify / whole } else { 0.0 }
+    }
 }
 
 impl DevnetReport {
@@ -73,14 +83,16 @@ impl fmt::Display for DevnetReport {
         let where_they_run = if self.processes { "one process each" } else { "one process" };
         writeln!(
             f,
-            "{} nodes ({where_they_run}, journal_sync = {}, {}), {} stars",
-            self.nodes, self.journal_sync, self.backend, self.stars
+            "{} nodes ({where_they_run}, journal_sync = {}), {} stars",
+            self.nodes, self.journal_sync, self.stars
         )?;
         write!(f, "{}", self.load)?;
         writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
         writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;
         let StageCores { verify, core, log } = self.stage_cores;
         writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2} (all nodes)")?;
+        let percent = 100.0 * self.verify_share;
+        writeln!(f, "verified by  {}, in {percent:.0} % of the stages' busy time", self.backend)?;
         writeln!(
             f,
             "logs         verified from the first byte and compared in {:.1} s: {} mismatches",

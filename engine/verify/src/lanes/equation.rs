@@ -30,7 +30,6 @@ pub(crate) struct Verifier<V> {
     base: BaseTable,
     hasher: KeyHasher,
     known: Option<KnownKeys>,
-    suspicion: Suspicion,
     /// Working memory not in use; at most as much of it as threads ever verified at once.
     idle: Mutex<Vec<Work>>,
 }
@@ -50,19 +49,19 @@ impl<V: Vector> Verifier<V> {
             base: BaseTable::new(encode, decode),
             hasher,
             known: (known_keys_max > 0).then(|| KnownKeys::new(known_keys_max, hasher)),
-            suspicion: Suspicion::default(),
             idle: Mutex::default(),
         }
     }
 
-    pub(crate) fn verify(&self, batch: &Batch<'_>) -> Verdicts {
+    /// `suspicion` is what is known of the senders, and learns from this batch.
+    pub(crate) fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut work = idle().pop().unwrap_or_default();
         let mut verdicts = Verdicts::none_valid(batch.len());
         work.prepare(self.vector, batch, self.base.base_point(), self.hasher, self.known.as_ref());
         let candidates = std::mem::take(&mut work.candidates);
         let combined = candidates.len() > SINGLE_MAX && work.draw_coefficients(batch);
-        match self.suspicion.group_len().filter(|_| combined) {
+        match suspicion.group_len().filter(|_| combined) {
             None => self.verify_single(batch, &work, &candidates, &mut verdicts),
             Some(group_len) => {
                 for group in candidates.chunks(group_len) {
@@ -72,7 +71,7 @@ impl<V: Vector> Verifier<V> {
                 }
             }
         }
-        self.suspicion.observe(candidates.len(), candidates.iter().filter(|c| !verdicts.get(c.index as usize)).count());
+        suspicion.observe(candidates.len(), candidates.iter().filter(|c| !verdicts.get(c.index as usize)).count());
         if let Some(known) = &self.known {
             work.keep_keys(batch, &candidates, &verdicts, known);
         }
