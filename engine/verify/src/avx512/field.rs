@@ -1,16 +1,16 @@
 //! Arithmetic modulo p = 2^255 − 19 on eight independent elements at a time, one in each 64-bit lane.
 //!
-//! An element is five limbs in radix 2^51. Every [`Fe`] is *reduced*: limbs below 2^51 + 2^13, which leaves the
+//! An element is five limbs in radix 2^51. Every [`Fe`] is *reduced*: limbs below 2^51 + 2^15, which leaves the
 //! products of limbs inside the 104 bits that the IFMA instructions multiply, and sums and differences far inside
 //! 64 bits. Reduced is not canonical: only `is_zero` and `is_odd` look at the one value below p.
 //!
-//! Why nothing overflows, for factors with limbs below 2^51 + 2^13:
-//! - a low or high half of a product is below 2^52, and a column of ten collects at most five low halves and twice five high
-//!   halves: below 15 · 2^52 < 2^56;
-//! - folding adds 19 times one column to another: below 20 · 2^56 < 2^61;
-//! - a carry is then below 2^10, and 19 carries below 2^15: adding one keeps a limb below 2^51 + 2^15. The bound 2^51 + 2^13 holds
-//!   because column 9 has one high half only: what is folded into limb 4 stays below 2^57, its carry below 2^6, 19 of them below 2^11;
-//!   limbs 1 to 4 take carries below 2^10.
+//! Why nothing overflows, for reduced factors:
+//! - The low half of a limb's product by another is below 2^52, the high half below 2^50 + 2^16. Of ten columns, 5 has the most that folds:
+//!   four low halves and, twice, five high ones: below 6.51 · 2^52; column 0 has one low half.
+//! - Folding adds 19 times column k + 5 to column k: below 125 · 2^52 < 2^59. This is a product that is not carried.
+//! - The sum of two such is below 2^60, and the difference below 2^61, for 2^9 p, which makes up for the limbs subtracted, has limbs between
+//!   2^60 − 2^14 and 2^60.
+//! - So a carry is below 2^10, and 19 carries below 2^15: carrying gives limbs below 2^51 + 2^15.
 
 use std::arch::x86_64::{
     __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask,
@@ -139,15 +139,79 @@ impl Fe {
         }
     }
 
-    /// Brings ten columns back to five limbs: column k + 5 counts 2^255 = 19 times column k.
+    /// Brings ten columns back to five limbs, not carried: column k + 5 counts 2^255 = 19 times column k.
     #[inline(always)]
-    fn fold(columns: &[__m512i; 10]) -> Self {
+    fn fold(columns: &[__m512i; 10]) -> [__m512i; 5] {
         // SAFETY: a `Vector` found the features.
         unsafe {
             let nineteen = _mm512_set1_epi64(19);
             let fold = |k: usize| _mm512_add_epi64(columns[k], _mm512_mullo_epi64(columns[k + 5], nineteen));
-            Self::carry([fold(0), fold(1), fold(2), fold(3), fold(4)])
+            [fold(0), fold(1), fold(2), fold(3), fold(4)]
         }
+    }
+
+    /// A product, not carried: limbs below 2^59.
+    #[inline(always)]
+    fn product(&self, other: &Self) -> [__m512i; 5] {
+        let (a, b) = (&self.0, &other.0);
+        // SAFETY: a `Vector` found the features.
+        unsafe {
+            let mut columns = [_mm512_setzero_si512(); 10];
+            let mut i = 0;
+            while i < 5 {
+                let mut j = 0;
+                while j < 5 {
+                    columns[i + j + 1] = _mm512_madd52hi_epu64(columns[i + j + 1], a[i], b[j]);
+                    j += 1;
+                }
+                i += 1;
+            }
+            // A high half counts 2^52 = 2 · 2^51: twice in the next limb.
+            let mut k = 1;
+            while k < 10 {
+                columns[k] = _mm512_add_epi64(columns[k], columns[k]);
+                k += 1;
+            }
+            let mut i = 0;
+            while i < 5 {
+                let mut j = 0;
+                while j < 5 {
+                    columns[i + j] = _mm512_madd52lo_epu64(columns[i + j], a[i], b[j]);
+                    j += 1;
+                }
+                i += 1;
+            }
+            Self::fold(&columns)
+        }
+    }
+
+    /// Limbs below 2^60, minus those of a product.
+    #[inline(always)]
+    fn difference(left: [__m512i; 5], right: [__m512i; 5]) -> Self {
+        let mut limbs = left;
+        let mut limb = 0;
+        while limb < 5 {
+            // SAFETY: a `Vector` found the features.
+            limbs[limb] = unsafe {
+                let above = _mm512_add_epi64(limbs[limb], _mm512_set1_epi64(TWICE_P[limb] << 8));
+                _mm512_sub_epi64(above, right[limb])
+            };
+            limb += 1;
+        }
+        Self::carry(limbs)
+    }
+
+    /// Limb by limb.
+    #[inline(always)]
+    fn sum(left: [__m512i; 5], right: [__m512i; 5]) -> [__m512i; 5] {
+        let mut limbs = left;
+        let mut limb = 0;
+        while limb < 5 {
+            // SAFETY: a `Vector` found the features.
+            limbs[limb] = unsafe { _mm512_add_epi64(limbs[limb], right[limb]) };
+            limb += 1;
+        }
+        limbs
     }
 
     /// The limbs of the one representative below p.
@@ -216,14 +280,7 @@ impl Field for Fe {
 
     #[inline(always)]
     fn add(&self, other: &Self) -> Self {
-        let mut limbs = self.0;
-        let mut limb = 0;
-        while limb < 5 {
-            // SAFETY: a `Vector` found the features.
-            limbs[limb] = unsafe { _mm512_add_epi64(limbs[limb], other.0[limb]) };
-            limb += 1;
-        }
-        Self::carry(limbs)
+        Self::carry(Self::sum(self.0, other.0))
     }
 
     #[inline(always)]
@@ -243,36 +300,19 @@ impl Field for Fe {
 
     #[inline(always)]
     fn mul(&self, other: &Self) -> Self {
-        let (a, b) = (&self.0, &other.0);
-        // SAFETY: a `Vector` found the features.
-        unsafe {
-            let mut columns = [_mm512_setzero_si512(); 10];
-            let mut i = 0;
-            while i < 5 {
-                let mut j = 0;
-                while j < 5 {
-                    columns[i + j + 1] = _mm512_madd52hi_epu64(columns[i + j + 1], a[i], b[j]);
-                    j += 1;
-                }
-                i += 1;
-            }
-            // A high half counts 2^52 = 2 · 2^51: twice in the next limb.
-            let mut k = 1;
-            while k < 10 {
-                columns[k] = _mm512_add_epi64(columns[k], columns[k]);
-                k += 1;
-            }
-            let mut i = 0;
-            while i < 5 {
-                let mut j = 0;
-                while j < 5 {
-                    columns[i + j] = _mm512_madd52lo_epu64(columns[i + j], a[i], b[j]);
-                    j += 1;
-                }
-                i += 1;
-            }
-            Self::fold(&columns)
-        }
+        Self::carry(self.product(other))
+    }
+
+    #[inline(always)]
+    fn products_sum_and_difference(left: [&Self; 2], right: [&Self; 2]) -> [Self; 2] {
+        let (left, right) = (left[0].product(left[1]), right[0].product(right[1]));
+        [Self::carry(Self::sum(left, right)), Self::difference(left, right)]
+    }
+
+    #[inline(always)]
+    fn twice_plus_and_minus_product(&self, factors: [&Self; 2]) -> [Self; 2] {
+        let (twice, product) = (Self::sum(self.0, self.0), factors[0].product(factors[1]));
+        [Self::carry(Self::sum(twice, product)), Self::difference(twice, product)]
     }
 
     #[inline(always)]
@@ -317,7 +357,7 @@ impl Field for Fe {
                 columns[2 * i] = _mm512_madd52lo_epu64(columns[2 * i], a[i], a[i]);
                 i += 1;
             }
-            Self::fold(&columns)
+            Self::carry(Self::fold(&columns))
         }
     }
 
@@ -425,7 +465,7 @@ mod tests {
     }
 
     fn the_largest_reduced_limbs_do_not_overflow() {
-        let limit = (1 << LIMB_BITS) + (1 << 13) - 1;
+        let limit = (1 << LIMB_BITS) + (1 << 15) - 1;
         let largest = Fe::splat([limit; 5]);
         let carried = Fe::carry(largest.0);
         assert_eq!(largest.sub(&carried).is_zero(), Mask::MAX);
@@ -433,6 +473,13 @@ mod tests {
         assert_eq!(largest.square().sub(&carried.mul(&largest)).is_zero(), Mask::MAX);
         assert_eq!(largest.add(&Fe::zero().sub(&largest)).is_zero(), Mask::MAX);
         assert_eq!(largest.is_zero(), 0);
+        let square = carried.square();
+        let [sum, difference] = Fe::products_sum_and_difference([&largest, &largest], [&largest, &largest]);
+        assert_eq!((sum.sub(&square.add(&square)).is_zero(), difference.is_zero()), (Mask::MAX, Mask::MAX));
+        let [plus, minus] = largest.twice_plus_and_minus_product([&largest, &largest]);
+        let twice = carried.add(&carried);
+        assert_eq!(plus.sub(&twice.add(&square)).is_zero(), Mask::MAX);
+        assert_eq!(minus.sub(&twice.sub(&square)).is_zero(), Mask::MAX);
     }
 
     fn values_around_p_have_one_representative() {

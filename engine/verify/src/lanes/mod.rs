@@ -66,6 +66,18 @@ pub(crate) trait Field: Copy {
     fn sub(&self, other: &Self) -> Self;
     fn mul(&self, other: &Self) -> Self;
     fn square(&self) -> Self;
+    /// The sum and the difference of two products, each of two elements: where products are carried late, two carries do for four.
+    #[inline(always)]
+    fn products_sum_and_difference(left: [&Self; 2], right: [&Self; 2]) -> [Self; 2] {
+        let (left, right) = (left[0].mul(left[1]), right[0].mul(right[1]));
+        [left.add(&right), left.sub(&right)]
+    }
+    /// Twice `self`, plus and minus the product of two elements.
+    #[inline(always)]
+    fn twice_plus_and_minus_product(&self, factors: [&Self; 2]) -> [Self; 2] {
+        let (twice, product) = (self.add(self), factors[0].mul(factors[1]));
+        [twice.add(&product), twice.sub(&product)]
+    }
     /// Lane by lane: `other` where `mask` has a one, else `self`.
     fn select(&self, other: &Self, mask: Mask) -> Self;
     /// The lanes that are zero modulo p.

@@ -187,12 +187,12 @@ impl Msm {
                 break;
             }
             let (affine, negative) = self.fetch::<F>(points, &mut entries);
-            let mut sum = affine.extended(negative);
+            let mut sum = affine.extended(negative).running();
             for _ in 1..steps {
                 let (affine, negative) = self.fetch::<F>(points, &mut entries);
-                sum = sum.add_affine(&affine, negative).extended();
+                sum = sum.add_affine(&affine, negative).running();
             }
-            let sums = sum.pack();
+            let sums = sum.extended().pack();
             for lane in 0..LANES {
                 self.sums[usize::from(group[lane])] = sums[lane];
             }

@@ -22,6 +22,15 @@ pub(crate) struct Extended<F> {
     t: F,
 }
 
+/// A sum to which affine points are added: Y + X, Y − X, Z, T.
+#[derive(Clone, Copy)]
+pub(crate) struct Running<F> {
+    plus: F,
+    minus: F,
+    z: F,
+    t: F,
+}
+
 /// What a doubling or an addition leaves: x = E/G, y = H/F. Whether T is worth a product is for the next step to say.
 #[derive(Clone, Copy)]
 pub(crate) struct Completed<F> {
@@ -93,27 +102,55 @@ impl<F: Field> Extended<F> {
 
     #[inline(always)]
     pub(crate) fn add(&self, other: &Cached<F>) -> Completed<F> {
-        let a = self.y.sub(&self.x).mul(&other.minus);
-        let b = self.y.add(&self.x).mul(&other.plus);
-        let c = self.t.mul(&other.t2d);
-        let d = self.z.mul(&other.z2);
-        Completed { e: b.sub(&a), f: d.sub(&c), g: d.add(&c), h: b.add(&a) }
+        let (plus, minus) = (self.y.add(&self.x), self.y.sub(&self.x));
+        let [h, e] = F::products_sum_and_difference([&plus, &other.plus], [&minus, &other.minus]);
+        let [g, f] = F::products_sum_and_difference([&self.z, &other.z2], [&self.t, &other.t2d]);
+        Completed { e, f, g, h }
     }
 
     /// Adds `other`, or subtracts it in the lanes of `negative`.
     #[inline(always)]
     pub(crate) fn add_affine(&self, other: &Affine<F>, negative: Mask) -> Completed<F> {
+        self.running().add_affine(other, negative)
+    }
+
+    #[inline(always)]
+    pub(crate) fn running(&self) -> Running<F> {
+        Running { plus: self.y.add(&self.x), minus: self.y.sub(&self.x), z: self.z, t: self.t }
+    }
+}
+
+impl<F: Field> Running<F> {
+    /// Adds `other`, or subtracts it in the lanes of `negative`.
+    #[inline(always)]
+    pub(crate) fn add_affine(&self, other: &Affine<F>, negative: Mask) -> Completed<F> {
         // −(x, y) = (−x, y) swaps y + x with y − x and turns the sign of 2dxy, and so swaps F with G.
-        let a = self.y.sub(&self.x).mul(&other.minus.select(&other.plus, negative));
-        let b = self.y.add(&self.x).mul(&other.plus.select(&other.minus, negative));
-        let c = self.t.mul(&other.t2d);
-        let d = self.z.add(&self.z);
-        let (f, g) = (d.sub(&c), d.add(&c));
-        Completed { e: b.sub(&a), f: f.select(&g, negative), g: g.select(&f, negative), h: b.add(&a) }
+        let plus = other.plus.select(&other.minus, negative);
+        let minus = other.minus.select(&other.plus, negative);
+        let [h, e] = F::products_sum_and_difference([&self.plus, &plus], [&self.minus, &minus]);
+        let [g, f] = self.z.twice_plus_and_minus_product([&self.t, &other.t2d]);
+        Completed { e, f: f.select(&g, negative), g: g.select(&f, negative), h }
+    }
+
+    /// Half of the sum and of the difference of Y ± X would be Y and X: all coordinates twice, instead.
+    #[inline(always)]
+    pub(crate) fn extended(&self) -> Extended<F> {
+        Extended {
+            x: self.plus.sub(&self.minus),
+            y: self.plus.add(&self.minus),
+            z: self.z.add(&self.z),
+            t: self.t.add(&self.t),
+        }
     }
 }
 
 impl<F: Field> Completed<F> {
+    #[inline(always)]
+    pub(crate) fn running(&self) -> Running<F> {
+        let [plus, minus] = F::products_sum_and_difference([&self.g, &self.h], [&self.e, &self.f]);
+        Running { plus, minus, z: self.f.mul(&self.g), t: self.e.mul(&self.h) }
+    }
+
     #[inline(always)]
     pub(crate) fn identity() -> Self {
         Self { e: F::zero(), f: F::one(), g: F::one(), h: F::one() }
