@@ -1,155 +1,168 @@
-//! The implementations that are compared, each behind the same face.
+//! Who is measured: our backends, the libraries, and the one library in a process of its own; and each of them set up
+//! for one workload on one thread.
 
-use constellation_verify::{Backend, Batch, Engine};
-use ed25519_dalek::{Signature, VerifyingKey};
+use std::time::{Duration, Instant};
 
-/// Something that verifies batches.
-pub trait Contender {
-    /// The name in reports.
-    fn name(&self) -> String;
+use constellation_verify::{Backend, Batch, BatchError, Engine, EngineError, EngineOptions};
 
-    /// Verifies `batch`, decoding its keys anew, and returns how many signatures are valid.
+use crate::libraries::{self, Library};
+use crate::reference::{Process, Program, ReferenceError};
+use crate::{Case, Workload};
+
+/// The row name that ratios are taken to.
+pub const ED25519_SIMD: &str = "ed25519_simd";
+
+/// Signatures in a piece of work for who has no batches: enough to make the clock's cost vanish.
+const PIECE: usize = 16;
+
+/// Something that verifies batches in this process.
+pub trait Verifier: Send {
+    /// Verifies `batch` and returns how many of its signatures are valid.
     fn count_valid(&mut self, batch: &Batch<'_>) -> usize;
 }
 
-/// Every contender this build has and this machine can run, ours first.
-#[must_use]
-pub fn contenders() -> Vec<Box<dyn Contender>> {
-    let mut contenders: Vec<Box<dyn Contender>> = Vec::new();
-    for engine in Backend::available().into_iter().filter_map(|backend| Engine::new(backend).ok()) {
-        contenders.push(Box::new(Ours(engine)));
-    }
-    contenders.push(Box::new(OneByOne { name: "ed25519_dalek_strict", verify: dalek_strict }));
-    contenders.push(Box::new(DalekBatch));
-    #[cfg(all(
-        target_arch = "x86_64",
-        target_feature = "avx512f",
-        target_feature = "avx512bw",
-        target_feature = "avx512dq",
-        target_feature = "avx512ifma"
-    ))]
-    contenders.push(Box::new(simd::Ed25519Simd::default()));
-    #[cfg(feature = "rivals")]
-    for (name, verify) in rivals::ALL {
-        contenders.push(Box::new(OneByOne { name, verify }));
-    }
-    contenders
+/// An implementation to measure.
+#[derive(Debug)]
+pub enum Entrant {
+    /// One of our backends. An engine is made once, because some take long to be ready, and shared by the threads.
+    Ours {
+        /// Its name.
+        backend: Backend,
+        /// Without a cache of keys.
+        new_keys: Engine,
+        /// With one.
+        known_keys: Engine,
+    },
+    /// A library in this process.
+    Library(Library),
+    /// `ed25519-simd`, in a process of its own.
+    Ed25519Simd(Program),
 }
 
-struct Ours(Engine);
-
-impl Contender for Ours {
-    fn name(&self) -> String {
-        self.0.backend().to_string()
+impl Entrant {
+    /// Our backend `backend`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when this machine cannot run it.
+    pub fn ours(backend: Backend) -> Result<Self, EngineError> {
+        let new_keys = engine_for(backend, Case::NewKeys)?;
+        let known_keys = engine_for(backend, Case::KnownKeys)?;
+        Ok(Self::Ours { backend, new_keys, known_keys })
     }
 
-    fn count_valid(&mut self, batch: &Batch<'_>) -> usize {
-        self.0.verify(batch).count_valid()
-    }
-}
-
-/// A library that verifies one signature at a time.
-struct OneByOne {
-    name: &'static str,
-    verify: fn(&[u8; 32], &[u8; 64], &[u8]) -> bool,
-}
-
-impl Contender for OneByOne {
-    fn name(&self) -> String {
-        self.name.to_owned()
+    /// The libraries that are measured in this process.
+    pub fn libraries() -> impl Iterator<Item = Self> {
+        libraries::ALL.iter().copied().map(Self::Library)
     }
 
-    fn count_valid(&mut self, batch: &Batch<'_>) -> usize {
-        let signed = batch.public_keys().iter().zip(batch.signatures()).zip(batch.messages().iter());
-        signed.filter(|((key, signature), message)| (self.verify)(key, signature, message)).count()
-    }
-}
-
-fn dalek_strict(public_key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
-    VerifyingKey::from_bytes(public_key)
-        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
-}
-
-/// dalek's batch: one answer for the whole batch, so a batch that fails is then verified one by one.
-struct DalekBatch;
-
-impl Contender for DalekBatch {
-    fn name(&self) -> String {
-        "ed25519_dalek_batch".to_owned()
+    /// The name in reports.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ours { backend, .. } => backend.name(),
+            Self::Library(library) => library.name,
+            Self::Ed25519Simd(_) => ED25519_SIMD,
+        }
     }
 
-    fn count_valid(&mut self, batch: &Batch<'_>) -> usize {
-        let messages: Vec<&[u8]> = batch.messages().iter().collect();
-        let signatures: Vec<Signature> = batch.signatures().iter().map(Signature::from_bytes).collect();
-        let keys: Result<Vec<VerifyingKey>, _> = batch.public_keys().iter().map(VerifyingKey::from_bytes).collect();
-        let whole = keys.and_then(|keys| ed25519_dalek::verify_batch(&messages, &signatures, &keys));
-        match whole {
-            Ok(()) => batch.len(),
-            Err(_) => OneByOne { name: "", verify: dalek_strict }.count_valid(batch),
+    /// Sets up for `workload`, on one thread.
+    ///
+    /// # Errors
+    /// [`SetUpError`] when the process of `ed25519-simd` does not start.
+    pub fn enter<'w>(&self, workload: &'w Workload) -> Result<Contender<'w>, SetUpError> {
+        let local = |verifier, piece| Ok(Contender::Local { batches: workload.cut(piece)?, piece, verifier });
+        match self {
+            Self::Ours { new_keys, known_keys, .. } => {
+                let engine = if workload.case() == Case::KnownKeys { known_keys } else { new_keys };
+                local(Box::new(engine.clone()), workload.batch_size())
+            }
+            Self::Library(library) => {
+                let piece = if library.has_batches { workload.batch_size() } else { PIECE.min(workload.batch_size()) };
+                local((library.verifier)(workload.case()), piece)
+            }
+            Self::Ed25519Simd(program) => {
+                Ok(Contender::Process { process: program.start(workload)?, piece: workload.batch_size() })
+            }
         }
     }
 }
 
-#[cfg(all(
-    target_arch = "x86_64",
-    target_feature = "avx512f",
-    target_feature = "avx512bw",
-    target_feature = "avx512dq",
-    target_feature = "avx512ifma"
-))]
-mod simd {
-    use constellation_verify::Batch;
-    use ed25519_simd::{VerifyInput, Zip215Verifier};
+/// Keys that the engine of [`Case::KnownKeys`] may keep: more than any run has, for the places in a cache fill unevenly.
+const KNOWN_KEYS_MAX: usize = 1 << 18;
 
-    use super::Contender;
-    use crate::report::ED25519_SIMD;
+/// The engine that is measured on `case`, which uses one thread: threads get an engine's clone each.
+fn engine_for(backend: Backend, case: Case) -> Result<Engine, EngineError> {
+    let known_keys_max = if case == Case::KnownKeys { KNOWN_KEYS_MAX } else { 0 };
+    Engine::with_options(&EngineOptions { backend: Some(backend), known_keys_max, ..EngineOptions::default() })
+}
 
-    /// `ed25519-simd` under its cofactored rule, without its key cache. Its inputs are views built for each batch,
-    /// which is within the measurement and costs about a hundredth of it.
-    #[derive(Default)]
-    pub(super) struct Ed25519Simd {
-        verifier: Zip215Verifier,
-        verdicts: Vec<bool>,
+impl Verifier for Engine {
+    fn count_valid(&mut self, batch: &Batch<'_>) -> usize {
+        self.verify(batch).count_valid()
+    }
+}
+
+/// An implementation that is set up for one workload, on one thread.
+pub enum Contender<'w> {
+    /// In this process.
+    Local {
+        /// The workload, cut.
+        batches: Vec<Batch<'w>>,
+        /// Signatures in each of them.
+        piece: usize,
+        /// What verifies them.
+        verifier: Box<dyn Verifier>,
+    },
+    /// In a process of its own, which has the workload too.
+    Process {
+        /// The process.
+        process: Process,
+        /// Signatures in each batch.
+        piece: usize,
+    },
+}
+
+impl Contender<'_> {
+    /// Signatures in each piece of work: those of a batch, or fewer for who has no batches.
+    #[must_use]
+    pub fn piece(&self) -> usize {
+        match self {
+            Self::Local { piece, .. } | Self::Process { piece, .. } => *piece,
+        }
     }
 
-    impl Contender for Ed25519Simd {
-        fn name(&self) -> String {
-            ED25519_SIMD.to_owned()
-        }
-
-        fn count_valid(&mut self, batch: &Batch<'_>) -> usize {
-            let signed = batch.public_keys().iter().zip(batch.signatures()).zip(batch.messages().iter());
-            let inputs: Vec<VerifyInput<'_>> = signed
-                .map(|((&public_key, &signature), message)| VerifyInput { public_key, signature, message })
-                .collect();
-            self.verdicts.clear();
-            self.verdicts.resize(inputs.len(), false);
-            self.verifier.verify_batch(&inputs, &mut self.verdicts);
-            self.verdicts.iter().filter(|&&valid| valid).count()
+    /// Verifies `pieces` pieces of the workload, from the first on and round again.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] when the process of `ed25519-simd` has died or answers nonsense.
+    pub fn pass(&mut self, pieces: usize) -> Result<Pass, ReferenceError> {
+        match self {
+            Self::Local { batches, verifier, .. } => {
+                let start = Instant::now();
+                let valid = batches.iter().cycle().take(pieces).map(|batch| verifier.count_valid(batch)).sum();
+                Ok(Pass { valid, elapsed: start.elapsed() })
+            }
+            Self::Process { process, .. } => process.pass(pieces),
         }
     }
 }
 
-#[cfg(feature = "rivals")]
-mod rivals {
-    type Verify = fn(&[u8; 32], &[u8; 64], &[u8]) -> bool;
+/// What came of one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// How many signatures were found valid.
+    pub valid: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
 
-    pub(super) const ALL: [(&str, Verify); 3] =
-        [("aws_lc_rs", aws_lc_rs), ("ed25519_zebra", ed25519_zebra), ("ring", ring)];
-
-    fn aws_lc_rs(public_key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
-        use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-        UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
-    }
-
-    fn ed25519_zebra(public_key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
-        use ed25519_zebra::{Signature, VerificationKey};
-        VerificationKey::try_from(*public_key)
-            .is_ok_and(|key| key.verify(&Signature::from(*signature), message).is_ok())
-    }
-
-    fn ring(public_key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
-        use ring::signature::{ED25519, UnparsedPublicKey};
-        UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
-    }
+/// Why an implementation cannot be set up for a workload.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The workload has a batch that is too long.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The process of `ed25519-simd` does not start.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
 }

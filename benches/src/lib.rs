@@ -1,23 +1,44 @@
-//! Side-by-side measurements of verification throughput against other libraries, as data and as a table. It measures
-//! and reports; it must never be linked into a node.
+//! Side-by-side measurements of verification throughput against other libraries, as data, as a table and as a page. It
+//! measures and reports; it must never be linked into a node.
 //!
-//! One library, `ed25519-simd`, compiles only when the whole build enables AVX-512, so a plain build leaves its rows
-//! out and every ratio to it empty. To measure beside it, build with
-//! `RUSTFLAGS="-C target-feature=+avx512f,+avx512bw,+avx512dq,+avx512ifma"` on a CPU that has these; the program then
-//! runs on such CPUs only.
+//! One library, `ed25519-simd`, compiles only when a whole program enables AVX-512. The build script therefore builds a
+//! program of its own for it (`reference/`), which is part of this crate as bytes and takes its turns over pipes.
 //!
 //! ```
-//! use constellation_benches::{VerifyBenchOptions, render_table, verify_rows};
+//! use constellation_benches::{Case, Options, measure};
 //!
-//! let options = VerifyBenchOptions { rounds: 1, signatures: 16, batch_sizes: vec![8] };
-//! println!("{}", render_table(&verify_rows(&options)?));
-//! # Ok::<(), constellation_verify::BatchError>(())
+//! let options = Options {
+//!     cases: vec![Case::NewKeys],
+//!     batch_sizes: vec![8],
+//!     message_bytes: vec![175],
+//!     threads: vec![1],
+//!     signatures: 8,
+//!     rounds: 1,
+//!     pass_ms: 1,
+//!     ..Options::default()
+//! };
+//! println!("{}", measure(&options, |_, _, _| ())?);
+//! # Ok::<(), constellation_benches::MeasureError>(())
 //! ```
 
 mod contenders;
+mod html;
+mod libraries;
+mod machine;
+mod measure;
+mod plan;
+mod plot;
+mod reference;
 mod report;
+mod statistics;
 mod workload;
 
-pub use contenders::{Contender, contenders};
-pub use report::{VerifyBenchOptions, VerifyRow, render_table, verify_rows};
-pub use workload::{Case, Workload};
+pub use contenders::{Contender, ED25519_SIMD, Entrant, Pass, SetUpError, Verifier};
+pub use html::page;
+pub use libraries::{ED25519_DALEK_BATCH, Library};
+pub use machine::{Machine, core_hz, cores};
+pub use measure::{MeasureError, measure};
+pub use plan::{Options, OptionsError, Setting};
+pub use reference::{Process, Program, ReferenceError};
+pub use report::{ROUNDS_MIN, Report, Row, SPREAD_MAX};
+pub use workload::{Case, Signed, Totals, UnknownCase, Workload};

@@ -1,159 +1,210 @@
-//! The measurement and its report: interleaved rounds on one thread, medians, rows and a table.
+//! What was measured, as data and as text; and whether it is quiet enough to be called a result.
 
-use std::fmt::Write;
-use std::time::Instant;
+use std::fmt::{self, Display};
 
-use constellation_verify::BatchError;
 use serde::Serialize;
 
-use crate::{Case, Contender, Workload, contenders};
+use crate::{Case, Machine};
 
-/// The row name that ratios are taken to.
-pub(crate) const ED25519_SIMD: &str = "ed25519_simd";
+/// The largest [`Row::spread`] that a result may have.
+pub const SPREAD_MAX: f64 = 0.10;
 
-/// The batch size of [`Case::OneBad`].
-const ONE_BAD_BATCH: usize = 1024;
+/// The fewest rounds from which a spread, and so a result, can be had.
+pub const ROUNDS_MIN: usize = 5;
 
-/// How much to measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifyBenchOptions {
-    /// Rounds, of which the median counts; at least one is run.
-    pub rounds: usize,
-    /// Signatures, each by its own key, in one pass of one contender; at least one.
-    pub signatures: usize,
-    /// The batch sizes of the `new_keys` case; each at least one and at most `signatures`.
-    pub batch_sizes: Vec<usize>,
-}
-
-impl Default for VerifyBenchOptions {
-    /// Takes some ten seconds.
-    fn default() -> Self {
-        Self { rounds: 7, signatures: 4096, batch_sizes: vec![64, 1024, 4096] }
-    }
-}
-
-/// One contender on one workload.
+/// One contender on one setting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VerifyRow {
+pub struct Row {
     /// Which implementation: one of our backends by its name, or a library.
     pub backend: String,
-    /// `new_keys` or `one_bad`.
-    pub case: String,
-    /// Signatures in a batch.
+    /// What is special about the signatures.
+    pub case: Case,
+    /// Signatures in a batch. Who has no batches is measured one signature at a time, whatever this says.
     pub batch: usize,
-    /// Verifications per second on one core, the median round.
+    /// The length of every message.
+    pub message_bytes: usize,
+    /// How many threads worked at once, each on its own batches.
+    pub threads: usize,
+    /// Verifications per second and core, in the median round.
     pub per_s_core: f64,
-    /// The same relative to `ed25519-simd` in the same run; absent where this build or machine lacks it.
+    /// How far the rounds lie apart: (p90 − p10) / median.
+    pub spread: f64,
+    /// Cycles of a core for one verification, in the median round: an estimate, see [`core_hz`](crate::core_hz).
+    pub cycles: f64,
+    /// The speed relative to `ed25519-simd` in the same round, in the median round; none where this machine or build
+    /// lacks it.
     pub ratio_to_ed25519_simd: Option<f64>,
+    /// The same, relative to the batch verification of `ed25519-dalek`.
+    pub ratio_to_ed25519_dalek_batch: Option<f64>,
 }
 
-/// Measures every contender on every workload, on the calling thread. The contenders take turns in each round, so that
-/// a machine that slows down slows all of them.
-///
-/// # Errors
-/// [`BatchError::TooLong`] when the options ask for a batch with more than 4 GiB of messages.
-///
-/// # Panics
-/// When a contender counts valid signatures wrongly: its speed would mean nothing.
-pub fn verify_rows(options: &VerifyBenchOptions) -> Result<Vec<VerifyRow>, BatchError> {
-    let signatures = options.signatures.max(1);
-    let mut workloads = Vec::new();
-    for &batch_size in &options.batch_sizes {
-        workloads.push(Workload::new(Case::NewKeys, signatures, batch_size.clamp(1, signatures))?);
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Where and with what it was measured.
+    #[serde(flatten)]
+    pub machine: Machine,
+    /// Rounds, of which the median counts.
+    pub rounds: usize,
+    /// What was measured.
+    pub rows: Vec<Row>,
+    /// Why this is no result: empty if it is one.
+    pub noisy: Vec<String>,
+    /// What is missing, and why.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// A report, judged.
+    #[must_use]
+    pub fn new(machine: Machine, rounds: usize, rows: Vec<Row>, notes: Vec<String>) -> Self {
+        let noisy = noise(rounds, &rows);
+        Self { machine, rounds, rows, noisy, notes }
     }
-    workloads.push(Workload::new(Case::OneBad, signatures, ONE_BAD_BATCH.min(signatures))?);
-    let mut contenders = contenders();
-    Ok(workloads.iter().flat_map(|workload| rows_of(&mut contenders, workload, options.rounds.max(1))).collect())
+
+    /// Whether the run was quiet enough for its figures to be results.
+    #[must_use]
+    pub fn is_result(&self) -> bool {
+        self.noisy.is_empty()
+    }
 }
 
-fn rows_of(contenders: &mut [Box<dyn Contender>], workload: &Workload, rounds: usize) -> Vec<VerifyRow> {
-    let mut rates = vec![Vec::with_capacity(rounds); contenders.len()];
-    for _ in 0..rounds {
-        for (contender, rates) in contenders.iter_mut().zip(&mut rates) {
-            rates.push(rate(contender.as_mut(), workload));
+/// What speaks against calling the figures results.
+fn noise(rounds: usize, rows: &[Row]) -> Vec<String> {
+    if rounds < ROUNDS_MIN {
+        return vec![format!("{rounds} rounds are too few to tell; a result needs {ROUNDS_MIN}")];
+    }
+    let noisy: Vec<&Row> = rows.iter().filter(|row| row.spread > SPREAD_MAX).collect();
+    let Some(worst) = noisy.iter().max_by(|one, other| one.spread.total_cmp(&other.spread)) else {
+        return Vec::new();
+    };
+    let rows = format!("{} of {} rows spread over more than {}", noisy.len(), rows.len(), percent(SPREAD_MAX));
+    let setting = format!("{}, batch {}, {} bytes", worst.case, worst.batch, worst.message_bytes);
+    let worst = format!("{} ({setting}, threads {}) over {}", worst.backend, worst.threads, percent(worst.spread));
+    vec![format!("{rows}, the worst of them {worst}; run again on an idle machine, or with more --rounds")]
+}
+
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+pub(crate) fn ratio(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+/// Thousands a second.
+pub(crate) fn thousands(per_s: f64) -> String {
+    format!("{:.1}", per_s / 1e3)
+}
+
+impl Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = &self.machine;
+        writeln!(formatter, "cpu       {}, {} cores", machine.cpu, machine.cores)?;
+        writeln!(formatter, "features  {}", machine.features.join(" "))?;
+        writeln!(formatter, "compiler  {}", machine.compiler)?;
+        writeln!(formatter, "flags     {}", machine.flags)?;
+        writeln!(formatter, "rounds    {}; medians, and ratios within a round\n", self.rounds)?;
+        writeln!(
+            formatter,
+            "{:<10} {:>6} {:>6} {:>7}  {:<21} {:>9} {:>7} {:>9} {:>8} {:>8}",
+            "case", "batch", "bytes", "threads", "backend", "k/s core", "spread", "cycles ≈", "to simd", "to dalek"
+        )?;
+        let mut before: Option<&Row> = None;
+        for row in &self.rows {
+            let setting = |row: &Row| (row.case, row.batch, row.message_bytes, row.threads);
+            if before.is_some_and(|before| setting(before) != setting(row)) {
+                writeln!(formatter)?;
+            }
+            writeln!(
+                formatter,
+                "{:<10} {:>6} {:>6} {:>7}  {:<21} {:>9} {:>7} {:>9.0} {:>8} {:>8}",
+                row.case.name(),
+                row.batch,
+                row.message_bytes,
+                row.threads,
+                row.backend,
+                thousands(row.per_s_core),
+                percent(row.spread),
+                row.cycles,
+                ratio(row.ratio_to_ed25519_simd),
+                ratio(row.ratio_to_ed25519_dalek_batch),
+            )?;
+            before = Some(row);
         }
+        writeln!(formatter)?;
+        for note in &self.notes {
+            writeln!(formatter, "note: {note}")?;
+        }
+        for reason in &self.noisy {
+            writeln!(formatter, "NOISY: {reason}")?;
+        }
+        Ok(())
     }
-    let rows = contenders.iter().zip(rates).map(|(contender, rates)| VerifyRow {
-        backend: contender.name(),
-        case: workload.case.name().to_owned(),
-        batch: workload.batch_size,
-        per_s_core: median(rates),
-        ratio_to_ed25519_simd: None,
-    });
-    with_ratios(rows.collect())
-}
-
-/// Verifications per second of one pass over `workload`.
-fn rate(contender: &mut dyn Contender, workload: &Workload) -> f64 {
-    let start = Instant::now();
-    let valid: usize = workload.batches.iter().map(|batch| contender.count_valid(&batch.as_batch())).sum();
-    let seconds = start.elapsed().as_secs_f64();
-    assert_eq!(valid, workload.valid, "{} counts valid signatures wrongly", contender.name());
-    workload.signatures as f64 / seconds
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
-}
-
-fn with_ratios(mut rows: Vec<VerifyRow>) -> Vec<VerifyRow> {
-    let reference = rows.iter().find(|row| row.backend == ED25519_SIMD).map(|row| row.per_s_core);
-    for row in &mut rows {
-        row.ratio_to_ed25519_simd = reference.map(|reference| row.per_s_core / reference);
-    }
-    rows
-}
-
-/// The rows as a plain-text table.
-#[must_use]
-pub fn render_table(rows: &[VerifyRow]) -> String {
-    let mut table =
-        format!("{:<10} {:>6}  {:<22} {:>12}  {:>15}\n", "case", "batch", "backend", "per s, core", "to ed25519-simd");
-    for row in rows {
-        let ratio = row.ratio_to_ed25519_simd.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-        writeln!(table, "{:<10} {:>6}  {:<22} {:>12.0}  {ratio:>15}", row.case, row.batch, row.backend, row.per_s_core)
-            .expect("writing to a String cannot fail");
-    }
-    table
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn every_contender_has_a_row_for_every_workload() {
-        let options = VerifyBenchOptions { rounds: 2, signatures: 24, batch_sizes: vec![5, 100] };
-        let rows = verify_rows(&options).unwrap();
-        assert_eq!(rows.len(), 3 * contenders().len());
-        assert!(rows.iter().all(|row| row.per_s_core > 0.0));
-        let batches: Vec<usize> = rows.iter().step_by(contenders().len()).map(|row| row.batch).collect();
-        assert_eq!(batches, [5, 24, 24]);
-        assert_eq!(rows.last().map(|row| row.case.as_str()), Some("one_bad"));
-        assert_eq!(render_table(&rows).lines().count(), rows.len() + 1);
-    }
-
-    #[test]
-    fn ratios_are_to_the_reference_row() {
-        let row = |backend: &str, per_s_core| VerifyRow {
+    pub(crate) fn row(backend: &str, case: Case, batch: usize, spread: f64) -> Row {
+        Row {
             backend: backend.to_owned(),
-            case: "new_keys".to_owned(),
-            batch: 64,
-            per_s_core,
+            case,
+            batch,
+            message_bytes: 175,
+            threads: 1,
+            per_s_core: 123_456.0,
+            spread,
+            cycles: 30_000.0,
             ratio_to_ed25519_simd: None,
-        };
-        let rows = with_ratios(vec![row("portable", 50.0), row(ED25519_SIMD, 200.0)]);
-        assert_eq!(rows[0].ratio_to_ed25519_simd, Some(0.25));
-        let json = serde_json::to_value(&rows[0]).unwrap();
-        for field in ["backend", "case", "batch", "per_s_core", "ratio_to_ed25519_simd"] {
-            assert!(json.get(field).is_some(), "{field}");
+            ratio_to_ed25519_dalek_batch: Some(1.234),
         }
-        assert_eq!(with_ratios(vec![row("portable", 50.0)])[0].ratio_to_ed25519_simd, None);
+    }
+
+    pub(crate) fn report(rounds: usize, spreads: &[f64]) -> Report {
+        let rows = spreads.iter().map(|&spread| row("portable", Case::OneBad, 8, spread)).collect();
+        Report::new(Machine::here(), rounds, rows, vec!["somebody is <missing>".to_owned()])
     }
 
     #[test]
-    fn the_median_of_the_rounds_counts() {
-        assert_eq!(median(vec![9.0, 1.0, 5.0]), 5.0);
+    fn a_run_is_a_result_when_no_row_spreads_too_far_over_enough_rounds() {
+        assert!(report(ROUNDS_MIN, &[0.0, SPREAD_MAX]).is_result());
+        let noisy = report(ROUNDS_MIN, &[0.0, 0.11, 0.5, 0.2]);
+        let text = noisy.to_string();
+        assert!(!noisy.is_result() && text.contains("NOISY: 3 of 4 rows") && text.contains("over 50.0%"), "{text}");
+        let short = report(ROUNDS_MIN - 1, &[0.0]).to_string();
+        assert!(short.contains("NOISY: 4 rounds are too few"), "{short}");
+    }
+
+    #[test]
+    fn the_text_has_the_figures_and_the_notes() {
+        let text = report(7, &[0.015]).to_string();
+        let line = text.lines().find(|line| line.starts_with("one_bad")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words, ["one_bad", "8", "175", "1", "portable", "123.5", "1.5%", "30000", "-", "1.23"]);
+        assert!(text.contains("note: somebody is <missing>") && text.contains("rustc") && !text.contains("NOISY"));
+    }
+
+    #[test]
+    fn the_json_has_its_documented_fields() {
+        let json = serde_json::to_value(report(7, &[0.0])).unwrap();
+        let fields = |json: &serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let top = ["compiler", "cores", "cpu", "features", "flags", "noisy", "notes", "rounds", "rows"];
+        assert_eq!(fields(&json), top);
+        let row = [
+            "backend",
+            "batch",
+            "case",
+            "cycles",
+            "message_bytes",
+            "per_s_core",
+            "ratio_to_ed25519_dalek_batch",
+            "ratio_to_ed25519_simd",
+            "spread",
+            "threads",
+        ];
+        assert_eq!(fields(&json["rows"][0]), row);
+        assert!(json["rows"][0]["ratio_to_ed25519_simd"].is_null() && json["rows"][0]["case"] == "one_bad");
     }
 }

@@ -140,31 +140,74 @@ fn a_full_device_under_standard_output_is_the_machines_failure() {
     Finished::of(output).expect_error(4, &["standard output"]);
 }
 
+/// A measurement of next to nothing.
+const BENCH: [&str; 18] = [
+    "bench",
+    "verify",
+    "--batch",
+    "4,6",
+    "--message-bytes",
+    "175,20",
+    "--threads",
+    "1,2",
+    "--signatures",
+    "12",
+    "--rounds",
+    "1",
+    "--pass-ms",
+    "1",
+    "--case",
+    "new_keys,one_bad",
+    "--backend",
+    "portable",
+];
+
 #[test]
-fn bench_reports_rows_and_says_how_to_add_the_missing_library() {
-    let arguments = ["bench", "verify", "--batch", "4,6", "--rounds", "1", "--signatures", "8"];
-    let table = run(&arguments);
+fn bench_reports_what_it_was_asked_to_measure_as_text_json_and_page() {
+    let table = run(&BENCH);
     assert_eq!(table.code, 0, "{table:?}");
     assert!(table.stdout.contains("portable") && table.stdout.contains("new_keys"), "{table:?}");
+    assert!(table.stdout.contains("NOISY: 1 rounds are too few"), "{table:?}");
 
-    let finished = run(&[&arguments[..], &["--json", "--backend", "portable"]].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let html = folder.path().join("page.html");
+    let finished = run(&[&BENCH[..], &["--json", "--html", html.to_str().unwrap()]].concat());
     let report = finished.json();
     assert!(report["cpu"].as_str().is_some_and(|cpu| !cpu.is_empty()));
     let rows = report["rows"].as_array().unwrap();
-    let ours: Vec<(&str, u64)> = rows
+    let number = |row: &Value, field: &str| row[field].as_u64().unwrap();
+    let ours: Vec<(&str, u64, u64, u64)> = rows
         .iter()
         .filter(|row| row["backend"] == "portable")
-        .map(|row| (row["case"].as_str().unwrap(), row["batch"].as_u64().unwrap()))
+        .map(|row| {
+            let case = row["case"].as_str().unwrap();
+            (case, number(row, "batch"), number(row, "message_bytes"), number(row, "threads"))
+        })
         .collect();
-    assert_eq!(ours, [("new_keys", 4), ("new_keys", 6), ("one_bad", 8)]);
+    let settings = [("new_keys", 4), ("new_keys", 6), ("one_bad", 6)];
+    let settings = settings.map(|(case, batch)| [(case, batch, 175, 1), (case, batch, 175, 2)]);
+    assert_eq!(ours, [settings.as_flattened(), &[("new_keys", 6, 20, 1)]].concat());
     assert!(rows.iter().all(|row| row["per_s_core"].as_f64().unwrap() > 0.0 && row["backend"] != "avx512"));
 
     let is_complete = rows.iter().any(|row| row["backend"] == "ed25519_simd");
-    assert_eq!(is_complete, report.get("note").is_none());
-    assert_eq!(is_complete, !finished.stderr.contains("RUSTFLAGS=\"-C target-feature=+avx512f"), "{finished:?}");
+    assert_eq!(is_complete, report["notes"].as_array().unwrap().is_empty());
+    assert!(rows.iter().all(|row| row["ratio_to_ed25519_simd"].is_number() == is_complete));
+    let page = std::fs::read_to_string(html).unwrap();
+    assert!(page.contains("<svg") && page.contains("portable") && page.contains("NOISY"));
+}
 
+#[test]
+fn bench_refuses_what_it_cannot_measure_and_strictly_what_is_noise() {
     run(&["bench", "verify", "--batch", "0"]).expect_error(2, &["--batch", "0"]);
     run(&["bench", "verify", "--rounds", "many"]).expect_error(2, &["--rounds", "many"]);
+    run(&["bench", "verify", "--case", "some_bad"]).expect_error(2, &["some_bad", "known_keys"]);
+    run(&["bench", "verify", "--backend", "abacus"]).expect_error(2, &["abacus", "portable"]);
+    run(&["bench", "verify", "--batch", "1048576", "--threads", "1024"]).expect_error(2, &["fewer threads"]);
+    let noisy = run(&[&BENCH[..], &["--strict"]].concat());
+    assert_eq!(noisy.code, 1);
+    assert!(noisy.stdout.contains("new_keys") && noisy.stderr.contains("1 rounds are too few"), "{noisy:?}");
+    let unwritable = run(&[&BENCH[..], &["--html", "/nowhere/page.html"]].concat());
+    assert_eq!(unwritable.code, 4, "{unwritable:?}");
 }
 
 #[test]

@@ -1,28 +1,20 @@
 //! `constellation bench`: how fast signatures are verified here, beside other libraries.
 
-use std::fmt::{self, Display};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
-use constellation_benches::{VerifyBenchOptions, VerifyRow, render_table, verify_rows};
+use constellation_benches::{Case, MeasureError, Options, Report, Setting, measure, page};
 use constellation_verify::Backend;
-use serde::Serialize;
 
-use crate::commands::verify::engine;
 use crate::exit::{Exit, Failure, help, note};
 use crate::output::Output;
-
-/// What a build needs before `ed25519-simd` can be compiled, and with it be measured.
-const ED25519_SIMD_COMMAND: &str = "RUSTFLAGS=\"-C target-feature=+avx512f,+avx512bw,+avx512dq,+avx512ifma\" \
-    cargo run --release -p constellation -- bench verify";
-
-/// The row name of that library.
-const ED25519_SIMD: &str = "ed25519_simd";
 
 /// Measure this machine
 #[derive(Debug, clap::Args)]
 #[command(after_help = help(
-    &["constellation bench verify", "constellation bench verify --batch 1024 --rounds 15 --json"],
-    &[Exit::Machine],
+    &["constellation bench verify", "constellation bench verify --quick --json"],
+    &[Exit::CheckFailed, Exit::Machine],
 ))]
 pub struct Args {
     #[command(subcommand)]
@@ -43,35 +35,64 @@ impl Args {
     }
 }
 
-/// Measure Ed25519 verification on one core, every backend beside other libraries
+/// Measure Ed25519 verification, every backend beside other libraries, in one run
 ///
-/// All take turns in each round, and the median round counts. The case `new_keys` has valid signatures by keys not seen
-/// before; the case `one_bad` has one invalid signature in every batch. The library ed25519-simd can only be measured
-/// by a build that is made for it; without it, the command to get that build is printed to standard error.
+/// All take turns in each round; medians count, and ratios are taken within a round. Cases: `new_keys` (nothing is
+/// remembered of any key), `known_keys` (every key was met before; no two signatures share one), `one_bad` (new keys, one
+/// signature in every 1,024 invalid), `all_bad` (new keys, all invalid). The first case is measured at every batch size
+/// and message length, the others at batch 4096 and 175 bytes, and message lengths with the first number of threads; with
+/// --full there is everything of everything. With several threads, each verifies its own batches; figures are per core.
+///
+/// ed25519-simd runs in a process of its own, which takes its turns with the rest. ed25519-dalek picks AVX2 at run time, so
+/// its batch row is what the avx2 backend is to be compared with. Cycles are an estimate from the core's speed in a chain
+/// of additions. A row that spreads over more than 10 % between rounds, or fewer than 5 rounds, make a run NOISY: no result.
 #[derive(Debug, clap::Args)]
 #[command(after_help = help(
     &[
         "constellation bench verify",
-        "constellation bench verify --batch 64,256,1024 --rounds 15",
-        "constellation bench verify --backend portable --json",
+        "constellation bench verify --quick --backend avx512 --json",
+        "constellation bench verify --case known_keys --batch 64,4096 --threads 2 --rounds 31 --strict",
+        "constellation bench verify --html verify.html",
     ],
-    &[Exit::Machine],
+    &[Exit::CheckFailed, Exit::Machine],
 ))]
 struct VerifyArgs {
-    /// Of this project's backends report only this one: portable or avx512 [default: all that this machine can run]
+    /// Of this project's backends measure only this one [default: all that this machine can run]
     #[arg(long, value_name = "NAME")]
     backend: Option<Backend>,
-    /// Batch sizes of the case `new_keys`, with commas between them
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = at_most(1 << 20),
-        default_values_t = VerifyBenchOptions::default().batch_sizes)]
-    batch: Vec<usize>,
-    /// Rounds, of which the median counts
-    #[arg(long, value_name = "N", value_parser = at_most(1000), default_value_t = VerifyBenchOptions::default().rounds)]
-    rounds: usize,
-    /// Signatures in one pass; at least as many as the largest batch
-    #[arg(long, value_name = "N", value_parser = at_most(1 << 20),
-        default_value_t = VerifyBenchOptions::default().signatures)]
-    signatures: usize,
+    /// Cases, with commas between them [default: new_keys,known_keys,one_bad,all_bad]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    case: Option<Vec<Case>>,
+    /// Batch sizes, with commas between them [default: 8,64,1024,4096,16384]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = at_most(1 << 20))]
+    batch: Option<Vec<usize>>,
+    /// Message lengths, with commas between them [default: 76,175,200,1024]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = at_most(1 << 16))]
+    message_bytes: Option<Vec<usize>>,
+    /// Numbers of threads, with commas between them [default: 1, and as many as there are cores]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = at_most(1024))]
+    threads: Option<Vec<usize>>,
+    /// Rounds, of which the median counts [default: 7]
+    #[arg(long, value_name = "N", value_parser = at_most(1000))]
+    rounds: Option<usize>,
+    /// The length of one turn in milliseconds; one batch is verified in any case [default: 20]
+    #[arg(long, value_name = "MS", value_parser = RangedU64ValueParser::<u64>::new().range(1..=10_000))]
+    pass_ms: Option<u64>,
+    /// Different signatures of a thread, each by its own key; more where a batch has more [default: 4096]
+    #[arg(long, value_name = "N", value_parser = at_most(1 << 20))]
+    signatures: Option<usize>,
+    /// Some seconds: one thread, batch 4096, 175 bytes, 5 short rounds, unless told otherwise
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Every case at every batch size, message length and number of threads: minutes
+    #[arg(long)]
+    full: bool,
+    /// End with exit code 1 when the run is too noisy to be a result
+    #[arg(long)]
+    strict: bool,
+    /// Also write the report as an HTML page with plots, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -82,103 +103,97 @@ fn at_most(max: u64) -> RangedU64ValueParser<usize> {
 
 impl VerifyArgs {
     fn run(self) -> Result<(), Failure> {
-        if self.backend.is_some() {
-            engine(self.backend)?;
+        let report = measure(&self.options(), progress).map_err(|error| failure(&error))?;
+        if let Some(path) = &self.html {
+            std::fs::write(path, page(&report)).map_err(|error| {
+                Failure::new(Exit::Machine, format_args!("cannot write {}: {error}", path.display()))
+            })?;
         }
-        let largest = self.batch.iter().copied().max().unwrap_or(1);
-        let options = VerifyBenchOptions {
-            rounds: self.rounds,
-            signatures: self.signatures.max(largest),
-            batch_sizes: self.batch,
-        };
-        let rows = verify_rows(&options).map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
-        let report = Report::new(rows, self.backend);
-        if let Some(text) = &report.note {
-            note(text);
+        let written = self.output.write(&report);
+        // A reader that has gone must not turn noise into a result.
+        self.judge(&report).and(written)
+    }
+
+    fn options(&self) -> Options {
+        let defaults = if self.quick { Options::quick() } else { Options::default() };
+        Options {
+            backend: self.backend,
+            cases: self.case.clone().unwrap_or(defaults.cases),
+            batch_sizes: self.batch.clone().unwrap_or(defaults.batch_sizes),
+            message_bytes: self.message_bytes.clone().unwrap_or(defaults.message_bytes),
+            threads: self.threads.clone().unwrap_or(defaults.threads),
+            signatures: self.signatures.unwrap_or(defaults.signatures),
+            rounds: self.rounds.unwrap_or(defaults.rounds),
+            pass_ms: self.pass_ms.unwrap_or(defaults.pass_ms),
+            full: self.full,
         }
-        self.output.write(&report)
+    }
+
+    fn judge(&self, report: &Report) -> Result<(), Failure> {
+        if !self.strict || report.is_result() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::CheckFailed, format_args!("the run is no result: {}", report.noisy.join("; "))))
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
-    cpu: String,
-    rows: Vec<VerifyRow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
-}
-
-impl Report {
-    fn new(mut rows: Vec<VerifyRow>, backend: Option<Backend>) -> Self {
-        let has_ed25519_simd = rows.iter().any(|row| row.backend == ED25519_SIMD);
-        let available = Backend::available();
-        if let Some(wanted) = backend {
-            rows.retain(|row| !available.iter().any(|ours| *ours != wanted && ours.name() == row.backend));
-        }
-        let note = (!has_ed25519_simd).then(|| match available.contains(&Backend::Avx512) {
-            true => format!("ed25519-simd is not in this build; to measure beside it, run: {ED25519_SIMD_COMMAND}"),
-            false => format!(
-                "ed25519-simd is not in this build; to measure beside it, run on a CPU with AVX-512 IFMA, which \
-                 this one lacks: {ED25519_SIMD_COMMAND}"
-            ),
-        });
-        Self { cpu: cpu_name(), rows, note }
+/// Tells somebody who watches what is being measured.
+fn progress(setting: &Setting, index: usize, count: usize) {
+    if std::io::stderr().is_terminal() {
+        let Setting { case, batch, message_bytes, threads } = setting;
+        note(format_args!("{}/{count} {case}, batch {batch}, {message_bytes} bytes, threads {threads}", index + 1));
     }
 }
 
-impl Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "cpu: {}", self.cpu)?;
-        formatter.write_str(&render_table(&self.rows))
-    }
-}
-
-/// The CPU's model where the system tells it, or else its architecture.
-fn cpu_name() -> String {
-    let known = std::fs::read_to_string("/proc/cpuinfo").ok();
-    let model = known.as_deref().and_then(model_name);
-    model.unwrap_or(std::env::consts::ARCH).to_owned()
-}
-
-fn model_name(cpuinfo: &str) -> Option<&str> {
-    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
-    line.split_once(':').map(|(_, name)| name.trim())
+fn failure(error: &MeasureError) -> Failure {
+    let exit = match error {
+        MeasureError::Options(_) | MeasureError::Batch(_) | MeasureError::Engine(_) => Exit::BadInput,
+        MeasureError::Miscounted { .. } => Exit::CheckFailed,
+        MeasureError::Reference(_) => Exit::Machine,
+    };
+    Failure::from_error(exit, error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
-    fn row(backend: &str) -> VerifyRow {
-        VerifyRow {
-            backend: backend.to_owned(),
-            case: "new_keys".to_owned(),
-            batch: 64,
-            per_s_core: 1.0,
-            ratio_to_ed25519_simd: None,
-        }
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: VerifyArgs,
+    }
+
+    fn parse(line: &str) -> VerifyArgs {
+        Line::try_parse_from(std::iter::once("bench").chain(line.split_whitespace())).unwrap().args
     }
 
     #[test]
-    fn a_pinned_backend_hides_the_other_ones_but_no_library() {
-        let rows: Vec<VerifyRow> =
-            Backend::available().into_iter().map(|backend| row(backend.name())).chain([row("a_library")]).collect();
-        let report = Report::new(rows.clone(), Some(Backend::Portable));
-        let names: Vec<&str> = report.rows.iter().map(|row| row.backend.as_str()).collect();
-        assert_eq!(names, ["portable", "a_library"]);
-        assert_eq!(Report::new(rows.clone(), None).rows, rows);
+    fn flags_narrow_and_widen_the_defaults() {
+        assert_eq!(parse("").options(), Options::default());
+        assert_eq!(parse("--quick").options(), Options::quick());
+        let options = parse("--quick --rounds 9 --batch 8,64 --case all_bad,one_bad --backend portable").options();
+        let expected = Options {
+            rounds: 9,
+            batch_sizes: vec![8, 64],
+            cases: vec![Case::AllBad, Case::OneBad],
+            backend: Some(Backend::Portable),
+            ..Options::quick()
+        };
+        assert_eq!(options, expected);
+        assert!(parse("--full").options().full);
     }
 
     #[test]
-    fn the_note_appears_only_without_the_reference_library() {
-        let without = Report::new(vec![row("portable")], None);
-        assert!(without.note.is_some_and(|note| note.contains("cargo run --release -p constellation")));
-        assert_eq!(Report::new(vec![row("portable"), row(ED25519_SIMD)], None).note, None);
-    }
-
-    #[test]
-    fn the_model_name_is_found() {
-        assert_eq!(model_name("vendor_id\t: x\nmodel name\t: A CPU: fast\n"), Some("A CPU: fast"));
-        assert_eq!(model_name("processor: 0\n"), None);
+    fn only_a_strict_run_fails_for_noise() {
+        let options = Options { signatures: 4, rounds: 1, pass_ms: 1, batch_sizes: vec![4], ..Options::quick() };
+        let report = measure(&options, |_, _, _| ()).unwrap();
+        assert_eq!(parse("").judge(&report), Ok(()));
+        let failure = parse("--strict").judge(&report).unwrap_err();
+        assert_eq!(failure.exit(), Exit::CheckFailed);
+        assert!(failure.to_string().contains("1 rounds are too few"), "{failure}");
+        let quiet = Report { noisy: Vec::new(), ..report };
+        assert_eq!(parse("--strict").judge(&quiet), Ok(()));
     }
 }
