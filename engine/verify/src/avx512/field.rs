@@ -8,9 +8,9 @@
 //! - The low half of a limb's product by another is below 2^52, the high half below 2^50 + 2^16. Of ten columns, 5 has the most that folds:
 //!   four low halves and, twice, five high ones: below 6.51 · 2^52; column 0 has one low half.
 //! - Folding adds 19 times column k + 5 to column k: below 125 · 2^52 < 2^59. This is a product that is not carried.
-//! - The sum of two such is below 2^60, and the difference below 2^61, for 2^9 p, which makes up for the limbs subtracted, has limbs between
-//!   2^60 − 2^14 and 2^60.
-//! - So a carry is below 2^10, and 19 carries below 2^15: carrying gives limbs below 2^51 + 2^15.
+//! - At most three such are added up: below 2^60 + 2^59. For a difference, 2^9 p, with limbs between 2^60 − 2^14 and 2^60, makes up for the product
+//!   subtracted: below 2^61.4.
+//! - So a carry is below 2^10.4, and 19 carries below 2^14.7: carrying gives limbs below 2^51 + 2^15.
 
 use std::arch::x86_64::{
     __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask,
@@ -185,7 +185,54 @@ impl Fe {
         }
     }
 
-    /// Limbs below 2^60, minus those of a product.
+    /// A square, not carried: limbs below 2^59.
+    #[inline(always)]
+    fn squared(&self) -> [__m512i; 5] {
+        let a = &self.0;
+        // SAFETY: a `Vector` found the features.
+        unsafe {
+            let mut columns = [_mm512_setzero_si512(); 10];
+            // The products of two different limbs count twice, high halves twice more: what is added between the doublings
+            // counts as often as doublings follow.
+            let mut i = 0;
+            while i < 5 {
+                let mut j = i + 1;
+                while j < 5 {
+                    columns[i + j + 1] = _mm512_madd52hi_epu64(columns[i + j + 1], a[i], a[j]);
+                    j += 1;
+                }
+                i += 1;
+            }
+            let mut k = 2;
+            while k < 9 {
+                columns[k] = _mm512_add_epi64(columns[k], columns[k]);
+                k += 1;
+            }
+            let mut i = 0;
+            while i < 5 {
+                columns[2 * i + 1] = _mm512_madd52hi_epu64(columns[2 * i + 1], a[i], a[i]);
+                let mut j = i + 1;
+                while j < 5 {
+                    columns[i + j] = _mm512_madd52lo_epu64(columns[i + j], a[i], a[j]);
+                    j += 1;
+                }
+                i += 1;
+            }
+            let mut k = 1;
+            while k < 10 {
+                columns[k] = _mm512_add_epi64(columns[k], columns[k]);
+                k += 1;
+            }
+            let mut i = 0;
+            while i < 5 {
+                columns[2 * i] = _mm512_madd52lo_epu64(columns[2 * i], a[i], a[i]);
+                i += 1;
+            }
+            Self::fold(&columns)
+        }
+    }
+
+    /// Limbs below 2^60 + 2^59, minus those of a product.
     #[inline(always)]
     fn difference(left: [__m512i; 5], right: [__m512i; 5]) -> Self {
         let mut limbs = left;
@@ -317,48 +364,17 @@ impl Field for Fe {
 
     #[inline(always)]
     fn square(&self) -> Self {
-        let a = &self.0;
-        // SAFETY: a `Vector` found the features.
-        unsafe {
-            let mut columns = [_mm512_setzero_si512(); 10];
-            // The products of two different limbs count twice, high halves twice more: what is added between the doublings
-            // counts as often as doublings follow.
-            let mut i = 0;
-            while i < 5 {
-                let mut j = i + 1;
-                while j < 5 {
-                    columns[i + j + 1] = _mm512_madd52hi_epu64(columns[i + j + 1], a[i], a[j]);
-                    j += 1;
-                }
-                i += 1;
-            }
-            let mut k = 2;
-            while k < 9 {
-                columns[k] = _mm512_add_epi64(columns[k], columns[k]);
-                k += 1;
-            }
-            let mut i = 0;
-            while i < 5 {
-                columns[2 * i + 1] = _mm512_madd52hi_epu64(columns[2 * i + 1], a[i], a[i]);
-                let mut j = i + 1;
-                while j < 5 {
-                    columns[i + j] = _mm512_madd52lo_epu64(columns[i + j], a[i], a[j]);
-                    j += 1;
-                }
-                i += 1;
-            }
-            let mut k = 1;
-            while k < 10 {
-                columns[k] = _mm512_add_epi64(columns[k], columns[k]);
-                k += 1;
-            }
-            let mut i = 0;
-            while i < 5 {
-                columns[2 * i] = _mm512_madd52lo_epu64(columns[2 * i], a[i], a[i]);
-                i += 1;
-            }
-            Self::carry(Self::fold(&columns))
-        }
+        Self::carry(self.squared())
+    }
+
+    #[inline(always)]
+    fn double(x: &Self, y: &Self, z: &Self) -> [Self; 4] {
+        let (xx, yy, zz) = (x.squared(), y.squared(), z.squared());
+        let h = Self::sum(xx, yy);
+        let e = Self::difference(h, x.add(y).squared());
+        // Below 2^60 + 2^59, so that the difference is below 2^61.4 and 19 of its carries below 2^15 still.
+        let f = Self::difference(Self::sum(Self::sum(zz, zz), xx), yy);
+        [e, f, Self::difference(xx, yy), Self::carry(h)]
     }
 
     #[inline(always)]
@@ -477,6 +493,16 @@ mod tests {
         let [sum, difference] = Fe::products_sum_and_difference([&largest, &largest], [&largest, &largest]);
         assert_eq!((sum.sub(&square.add(&square)).is_zero(), difference.is_zero()), (Mask::MAX, Mask::MAX));
         let [plus, minus] = largest.twice_plus_and_minus_product([&largest, &largest]);
+        let [e, f, g, h] = Fe::double(&largest, &largest, &largest);
+        let expected = [
+            square.add(&square).sub(&carried.add(&carried).square()),
+            square.add(&square),
+            Fe::zero(),
+            square.add(&square),
+        ];
+        for (actual, expected) in [e, f, g, h].iter().zip(&expected) {
+            assert_eq!(actual.sub(expected).is_zero(), Mask::MAX);
+        }
         let twice = carried.add(&carried);
         assert_eq!(plus.sub(&twice.add(&square)).is_zero(), Mask::MAX);
         assert_eq!(minus.sub(&twice.sub(&square)).is_zero(), Mask::MAX);

@@ -18,7 +18,7 @@ use crate::suspicion::Suspicion;
 use crate::{Batch, Verdicts, rule};
 
 /// Up to this many signatures a combination gains nothing over single verdicts.
-const SINGLE_MAX: usize = 16;
+const SINGLE_MAX: usize = 28;
 
 /// For each signature of a group, how many may go through combinations after the group's own has failed. One bad signature in a
 /// group is found within twice the group, and a single verdict costs as much as nine terms of a combination.

@@ -94,6 +94,15 @@ pub(crate) trait Field: Copy {
     fn pack4(elements: [&Self; 4]) -> [Packed4; LANES];
     /// Asks the CPU to bring a point near.
     fn prefetch(point: &Packed3);
+    /// E, F, G and H of the double of the point X : Y : Z: X² + Y² − (X + Y)², 2Z² + G, X² − Y², X² + Y².
+    #[inline(always)]
+    fn double(x: &Self, y: &Self, z: &Self) -> [Self; 4] {
+        let (xx, yy, zz) = (x.square(), y.square(), z.square());
+        let h = xx.add(&yy);
+        let e = h.sub(&x.add(y).square());
+        let g = xx.sub(&yy);
+        [e, zz.add(&zz).add(&g), g, h]
+    }
 }
 
 /// Eight 64-bit words, for hashing.

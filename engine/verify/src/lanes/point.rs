@@ -170,13 +170,7 @@ impl<F: Field> Completed<F> {
 impl<F: Field> Projective<F> {
     #[inline(always)]
     pub(crate) fn double(&self) -> Completed<F> {
-        let a = self.x.square();
-        let b = self.y.square();
-        let zz = self.z.square();
-        let h = a.add(&b);
-        let e = h.sub(&self.x.add(&self.y).square());
-        let g = a.sub(&b);
-        let f = zz.add(&zz).add(&g);
+        let [e, f, g, h] = F::double(&self.x, &self.y, &self.z);
         Completed { e, f, g, h }
     }
 
