@@ -25,7 +25,8 @@ pub(crate) struct KnownKeys {
 /// What lookups need; held for a batch.
 pub(crate) struct Table {
     keys: Vec<[u8; 32]>,
-    points: Vec<Packed3>,
+    /// Plain words, which start as pages of zeros that cost nothing until they are used.
+    points: Vec<[u64; 16]>,
     used: Vec<AtomicBool>,
 }
 
@@ -35,7 +36,7 @@ impl KnownKeys {
         let places = keys_max.next_power_of_two().max(WAYS);
         let table = Table {
             keys: vec![EMPTY; places],
-            points: vec![Packed3::ZERO; places],
+            points: vec![[0; 16]; places],
             used: (0..places).map(|_| AtomicBool::new(false)).collect(),
         };
         Self { hasher, table: RwLock::new(table), seen: (0..2 * places).map(|_| AtomicU16::new(0)).collect() }
@@ -74,10 +75,10 @@ impl Table {
     }
 
     /// The decoded point of `key`, whose hash is `hash`.
-    pub(crate) fn get(&self, hash: u64, key: &[u8; 32]) -> Option<&Packed3> {
+    pub(crate) fn get(&self, hash: u64, key: &[u8; 32]) -> Option<Packed3> {
         let place = self.set(hash).find(|&place| self.keys[place] == *key)?;
         self.used[place].store(true, Ordering::Relaxed);
-        Some(&self.points[place])
+        Some(Packed3(self.points[place]))
     }
 
     fn insert(&mut self, hash: u64, key: &[u8; 32], point: &Packed3) {
@@ -94,7 +95,7 @@ impl Table {
                 set.start
             }
         };
-        (self.keys[place], self.points[place]) = (*key, *point);
+        (self.keys[place], self.points[place]) = (*key, point.0);
     }
 }
 
