@@ -8,7 +8,8 @@ use std::path::Path;
 const HOUSE: &[(&str, &str, &[&str])] = &[
     ("engine/chain", "chain", &[]),
     ("engine/acs", "acs", &[]),
-    ("engine/verify", "verify", &[]),
+    ("shaders", "shaders", &[]),
+    ("engine/verify", "verify", &["shaders"]),
     ("net", "net", &[]),
     ("storage", "storage", &[]),
     ("engine/protocol", "protocol", &["acs", "chain"]),

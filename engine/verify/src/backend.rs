@@ -3,31 +3,38 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::engine;
+use crate::cpu;
 
 /// An implementation of the signature rule. All give the same verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// Any CPU.
     Portable,
-    /// x86-64 with AVX-512 IFMA: eight signatures at a time.
+    /// x86-64 with AVX-512 IFMA: eight lanes of 64 bits.
     Avx512,
+    /// The GPU, with the CPU standing by.
+    Gpu,
+    /// The GPU and the CPU, by their measured speeds.
+    GpuAndCpu,
 }
 
 impl Backend {
-    /// Every backend, slowest first.
-    pub(crate) const ALL: [Self; 2] = [Self::Portable, Self::Avx512];
+    /// The CPU's backends, the one that runs everywhere first.
+    pub(crate) const CPU: [Self; 2] = [Self::Portable, Self::Avx512];
 
-    /// The backends this machine can run, slowest first; never empty.
+    /// Every backend.
+    const ALL: [Self; 4] = [Self::Portable, Self::Avx512, Self::Gpu, Self::GpuAndCpu];
+
+    /// The CPU's backends that this machine can run; never empty.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        Self::ALL.into_iter().filter(|backend| backend.missing().is_empty()).collect()
+        Self::CPU.into_iter().filter(|backend| backend.missing().is_empty()).collect()
     }
 
-    /// The fastest backend this machine can run, found by a short measurement the first time.
+    /// The fastest of the CPU's backends, found by a short measurement the first time.
     #[must_use]
     pub fn detect() -> Self {
-        engine::fastest()
+        cpu::fastest()
     }
 
     /// The name used in configuration and reports.
@@ -36,13 +43,15 @@ impl Backend {
         match self {
             Self::Portable => "portable",
             Self::Avx512 => "avx512",
+            Self::Gpu => "gpu",
+            Self::GpuAndCpu => "gpu+cpu",
         }
     }
 
-    /// What this backend needs and this machine lacks.
+    /// What this backend needs of the CPU and this one lacks.
     pub(crate) fn missing(self) -> Vec<&'static str> {
         match self {
-            Self::Portable => Vec::new(),
+            Self::Portable | Self::Gpu | Self::GpuAndCpu => Vec::new(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => crate::avx512::Avx512::missing_features(),
             #[cfg(not(target_arch = "x86_64"))]
@@ -80,6 +89,12 @@ pub enum EngineError {
         /// What it needs and the machine lacks.
         missing: Vec<&'static str>,
     },
+    /// There is no GPU to use.
+    #[error("there is no GPU to verify on: {cause}")]
+    NoGpu {
+        /// What was found instead, and the remedy.
+        cause: String,
+    },
     /// The operating system refuses threads.
     #[error("cannot start {threads} verification threads: {cause}; ask for fewer")]
     Threads {
@@ -110,6 +125,6 @@ mod tests {
             assert_eq!(backend.to_string().parse(), Ok(backend));
         }
         let error = "gpu9000".parse::<Backend>().unwrap_err();
-        assert!(error.to_string().contains("portable, avx512"), "{error}");
+        assert!(error.to_string().contains("portable, avx512, gpu, gpu+cpu"), "{error}");
     }
 }

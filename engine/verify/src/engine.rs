@@ -1,86 +1,39 @@
-//! The engine: one backend, its threads and its memory of known keys, behind one face.
+//! The engine: the CPU's backend, and the GPU where there is one, behind one face.
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use rayon::prelude::*;
-
-use crate::suspicion::Suspicion;
-use crate::{Backend, Batch, EngineError, Verdicts, portable, self_test};
-#[cfg(target_arch = "x86_64")]
-use crate::{avx512::Avx512, lanes::Verifier};
-
-/// The most signatures that are verified together: past this a combination gains nothing, and memory grows.
-const PART_LEN_MAX: usize = 1 << 16;
-
-/// The fewest signatures worth another thread.
-const PART_LEN_MIN: usize = 256;
-
-/// Verdicts come in words of 64: parts of a batch are cut at words.
-const WORD_BITS: usize = 64;
+use crate::cpu::{Cpu, Senders};
+use crate::gpu::{self, Gpu, GpuOptions};
+use crate::{Backend, Batch, EngineError, Messages, SKETCH_BINS, Verdicts};
 
 /// How to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// The implementation; `None` for the fastest one of this machine.
+    /// The implementation. `None`: the CPU's fastest, joined by a GPU (but no software one) when there is one and it is ready.
     pub backend: Option<Backend>,
     /// Threads of the CPU that one call may use, the calling one at least.
     pub threads: NonZeroUsize,
     /// About how many decoded public keys to keep, of some 190 bytes each; 0 for none.
     pub known_keys_max: usize,
+    /// What the GPU may use and how far it may go. Whether it shares with the CPU is for `backend` to say.
+    pub gpu: GpuOptions,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { backend: None, threads: NonZeroUsize::MIN, known_keys_max: 1 << 16 }
+        Self { backend: None, threads: NonZeroUsize::MIN, known_keys_max: 1 << 16, gpu: GpuOptions::default() }
     }
 }
 
 /// A backend that is known to run on this machine. Clones share their memory.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
     backend: Backend,
-    cpu: Cpu,
-    pool: Option<rayon::ThreadPool>,
-    /// Of senders in general, and of those under suspicion.
-    suspicions: [Suspicion; 2],
-}
-
-/// The CPU's implementations.
-enum Cpu {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx512(Box<Verifier<Avx512>>),
-}
-
-impl Cpu {
-    /// `None` where this machine cannot run `backend`.
-    fn new(backend: Backend, known_keys_max: usize) -> Option<Self> {
-        match backend {
-            Backend::Portable => Some(Self::Portable),
-            #[cfg(target_arch = "x86_64")]
-            Backend::Avx512 => {
-                let vector = Avx512::detect()?;
-                Some(Self::Avx512(Box::new(Verifier::new(vector, known_keys_max))))
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            Backend::Avx512 => None,
-        }
-    }
-
-    fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
-        match self {
-            Self::Portable => portable::verify(batch),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(verifier) => verifier.verify(batch, suspicion),
-        }
-    }
+    cpu: Arc<Cpu>,
+    gpu: Option<Arc<Gpu>>,
 }
 
 impl Engine {
@@ -92,110 +45,125 @@ impl Engine {
         Self::with_options(&EngineOptions { backend: Some(backend), ..EngineOptions::default() })
     }
 
-    /// An engine on the fastest backend of this machine, with the default options.
+    /// An engine on the fastest backend of this machine's CPU, with the default options: ready at once, for work that may be
+    /// short.
     #[must_use]
     pub fn detect() -> Self {
-        let portable = || Self::on(Backend::Portable, Cpu::Portable, None);
-        Self::with_options(&EngineOptions::default()).unwrap_or_else(|_| portable())
+        Self::new(Backend::detect()).unwrap_or_else(|_| Self::on_cpu(Cpu::portable()))
     }
 
-    /// An engine as `options` ask for.
+    /// An engine as `options` ask for. One with a GPU verifies on the CPU until the GPU is ready.
     ///
     /// # Errors
     /// The operator's configuration in every case: [`EngineError::Unsupported`] when this machine cannot run the backend,
-    /// [`EngineError::Threads`] when it gives no more threads.
+    /// [`EngineError::NoGpu`] when it has no GPU, [`EngineError::Threads`] when it gives no more threads.
     pub fn with_options(options: &EngineOptions) -> Result<Self, EngineError> {
-        let backend = options.backend.unwrap_or_else(Backend::detect);
-        let cpu = Cpu::new(backend, options.known_keys_max)
-            .ok_or_else(|| EngineError::Unsupported { backend, missing: backend.missing() })?;
-        let threads = options.threads.get();
-        let pool = match threads {
-            1 => None,
-            _ => Some(
-                rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .thread_name(|number| format!("verify-{number}"))
-                    .build()
-                    .map_err(|error| EngineError::Threads { threads, cause: error.to_string() })?,
-            ),
-        };
-        Ok(Self::on(backend, cpu, pool))
+        let cpu = |backend| Cpu::new(backend, options.threads.get(), options.known_keys_max);
+        match options.backend {
+            Some(backend @ (Backend::Portable | Backend::Avx512)) => Ok(Self::on_cpu(cpu(backend)?)),
+            Some(backend @ (Backend::Gpu | Backend::GpuAndCpu)) => {
+                gpu::find(options.gpu.software_gpu).map_err(|cause| EngineError::NoGpu { cause })?;
+                Ok(Self::with_gpu(backend, cpu(Backend::detect())?, options))
+            }
+            None if gpu::find(false).is_ok() => {
+                Ok(Self::with_gpu(Backend::GpuAndCpu, cpu(Backend::detect())?, options))
+            }
+            None => Ok(Self::on_cpu(cpu(Backend::detect())?)),
+        }
     }
 
-    fn on(backend: Backend, cpu: Cpu, pool: Option<rayon::ThreadPool>) -> Self {
-        Self { shared: Arc::new(Shared { backend, cpu, pool, suspicions: Default::default() }) }
+    fn on_cpu(cpu: Cpu) -> Self {
+        Self { backend: cpu.backend(), cpu: Arc::new(cpu), gpu: None }
+    }
+
+    fn with_gpu(backend: Backend, cpu: Cpu, options: &EngineOptions) -> Self {
+        let cpu = Arc::new(cpu);
+        let share_with_cpu = backend == Backend::GpuAndCpu;
+        let gpu = shared_gpu(GpuOptions { share_with_cpu, ..options.gpu.clone() }, &cpu);
+        Self { backend, cpu, gpu: Some(gpu) }
     }
 
     /// The backend in use.
     #[must_use]
     pub fn backend(&self) -> Backend {
-        self.shared.backend
+        self.backend
     }
 
-    /// Verifies every signature of `batch`, on the calling thread and on those that the options allow, and returns when all
+    /// The CPU's part in it: the same where there is no GPU.
+    #[must_use]
+    pub fn cpu_backend(&self) -> Backend {
+        self.cpu.backend()
+    }
+
+    /// The GPU, to see how it fares.
+    #[must_use]
+    pub fn gpu(&self) -> Option<&Gpu> {
+        self.gpu.as_deref()
+    }
+
+    /// Whether everything that the engine is to use takes part, after waiting for that up to `timeout`.
+    #[must_use]
+    pub fn wait_ready(&self, timeout: Duration) -> bool {
+        self.gpu.as_ref().is_none_or(|gpu| gpu.wait_ready(timeout))
+    }
+
+    /// Verifies every signature of `batch`, on the calling thread and on what else the options allow, and returns when all
     /// verdicts are there.
     #[must_use]
     pub fn verify(&self, batch: &Batch<'_>) -> Verdicts {
-        self.verify_under(&self.shared.suspicions[0], batch)
+        match &self.gpu {
+            Some(gpu) => gpu.verify(batch),
+            None => self.cpu.verify(batch, Senders::Any),
+        }
     }
 
     /// The same for signatures of senders that sent bad ones of late: how many of theirs are bad has no say in how those of
     /// others are grouped, so that a spammer slows down nobody else.
     #[must_use]
     pub fn verify_suspect(&self, batch: &Batch<'_>) -> Verdicts {
-        self.verify_under(&self.shared.suspicions[1], batch)
+        match &self.gpu {
+            // A GPU gives each signature its own verdict: bad ones cost what good ones do.
+            Some(gpu) => gpu.verify(batch),
+            None => self.cpu.verify(batch, Senders::Suspect),
+        }
     }
 
-    fn verify_under(&self, suspicion: &Suspicion, batch: &Batch<'_>) -> Verdicts {
-        let Shared { cpu, pool, .. } = &*self.shared;
-        let threads = pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads);
-        let part_len = part_len(batch.len(), threads);
-        if batch.len() <= part_len {
-            return cpu.verify(batch, suspicion);
+    /// BLAKE3 of each byte string: the id of a transaction, given its two signed messages laid end to end.
+    #[must_use]
+    pub fn transaction_ids(&self, messages: &Messages<'_>) -> Vec<[u8; 32]> {
+        match &self.gpu {
+            Some(gpu) => gpu.transaction_ids(messages),
+            None => crate::transaction_ids(messages),
         }
-        let parts: Vec<_> = (0..batch.len())
-            .step_by(part_len)
-            .map(|start| batch.part(start..batch.len().min(start + part_len)))
-            .collect();
-        Verdicts::join(match pool {
-            None => parts.iter().map(|part| cpu.verify(part, suspicion)).collect(),
-            Some(pool) => pool.install(|| parts.par_iter().map(|part| cpu.verify(part, suspicion)).collect::<Vec<_>>()),
-        })
+    }
+
+    /// The sketch of the set of `elements` under `key`.
+    #[must_use]
+    pub fn sketch(&self, key: &[u8; 32], elements: &[[u8; 32]]) -> [u8; SKETCH_BINS] {
+        match &self.gpu {
+            Some(gpu) => gpu.sketch(key, elements),
+            None => crate::sketch(key, elements),
+        }
     }
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Engine").field("backend", &self.shared.backend).finish_non_exhaustive()
+        formatter.debug_struct("Engine").field("backend", &self.backend).finish_non_exhaustive()
     }
 }
 
-/// How many signatures each thread takes at a time.
-fn part_len(batch_len: usize, threads: usize) -> usize {
-    let share = batch_len.div_ceil(threads).next_multiple_of(WORD_BITS);
-    share.clamp(PART_LEN_MIN, PART_LEN_MAX)
-}
-
-/// The fastest of this machine's CPU backends that gives the right answers to `known_answers`; measured once.
-pub(crate) fn fastest() -> Backend {
-    static FASTEST: OnceLock<Backend> = OnceLock::new();
-    /// The best of so many runs counts.
-    const RUNS: usize = 3;
-    *FASTEST.get_or_init(|| {
-        let (batch, expected) = self_test::known_answers();
-        let time = |cpu: &Cpu| {
-            let run = || {
-                let start = Instant::now();
-                let is_right = cpu.verify(&batch.as_batch(), &Suspicion::default()).iter().eq(expected.iter().copied());
-                is_right.then(|| start.elapsed())
-            };
-            (0..RUNS).map(|_| run()).min().flatten()
-        };
-        let timed = Backend::available().into_iter().filter_map(|backend| {
-            let time: Duration = time(&Cpu::new(backend, 0)?)?;
-            Some((time, backend))
-        });
-        timed.min_by_key(|(time, _)| *time).map_or(Backend::Portable, |(_, backend)| backend)
+/// The process's GPU for these options: engines share one, as they share the machine. Its CPU is that of the first of them.
+fn shared_gpu(options: GpuOptions, cpu: &Arc<Cpu>) -> Arc<Gpu> {
+    static GPUS: Mutex<Vec<(GpuOptions, Weak<Gpu>)>> = Mutex::new(Vec::new());
+    let mut gpus = GPUS.lock().unwrap_or_else(PoisonError::into_inner);
+    gpus.retain(|(_, gpu)| gpu.strong_count() > 0);
+    let running = gpus.iter().find(|(known, _)| *known == options).and_then(|(_, gpu)| gpu.upgrade());
+    running.unwrap_or_else(|| {
+        let cpu = Arc::clone(cpu);
+        let gpu = Arc::new(Gpu::start(options.clone(), Arc::new(move |batch| cpu.verify(batch, Senders::Any))));
+        gpus.push((options, Arc::downgrade(&gpu)));
+        gpu
     })
 }
 
@@ -207,7 +175,7 @@ mod tests {
     fn what_is_available_can_be_built_and_the_rest_says_why() {
         let available = Backend::available();
         assert_eq!(available[0], Backend::Portable);
-        for backend in Backend::ALL {
+        for backend in Backend::CPU {
             match Engine::new(backend) {
                 Ok(engine) => assert!(available.contains(&engine.backend())),
                 Err(error) => {
@@ -217,34 +185,5 @@ mod tests {
             }
         }
         assert!(available.contains(&Engine::detect().backend()));
-    }
-
-    #[test]
-    fn parts_are_whole_words_and_no_larger_than_allowed() {
-        for threads in 1..9 {
-            for batch_len in [0, 1, 255, 256, 257, 4096, 5000, 1 << 20] {
-                let len = part_len(batch_len, threads);
-                assert!(len.is_multiple_of(WORD_BITS) && (PART_LEN_MIN..=PART_LEN_MAX).contains(&len), "{len}");
-            }
-        }
-    }
-
-    #[test]
-    fn threads_change_no_verdict() {
-        let (batch, expected) = self_test::known_answers();
-        let mut many = crate::OwnedBatch::new();
-        for round in 0..7 {
-            let batch = batch.as_batch();
-            for index in round..batch.len() {
-                let message = batch.messages().get(index).unwrap();
-                many.push(&batch.public_keys()[index], &batch.signatures()[index], &[message]).unwrap();
-            }
-        }
-        let expected: Vec<bool> = (0..7).flat_map(|round| expected[round..].to_vec()).collect();
-        for threads in [1, 2, 3] {
-            let threads = NonZeroUsize::new(threads).unwrap();
-            let engine = Engine::with_options(&EngineOptions { threads, ..EngineOptions::default() }).unwrap();
-            assert!(engine.verify(&many.as_batch()).iter().eq(expected.iter().copied()), "{threads} threads");
-        }
     }
 }

@@ -1,8 +1,11 @@
 //! Batched Ed25519 verification, transaction ids and locality sensitive sketches, on the fastest implementation that
 //! the machine can run. One signature rule holds on every backend: a signature (A, R, S, M) is valid exactly when
 //! S < ℓ, A and R are canonical encodings of curve points, neither is of small order, and the cofactored equation
-//! [8][S]B = [8]R + [8][SHA-512(R ‖ A ‖ M)]A holds. This crate knows bytes: it must never know the ledger, and it does
-//! no I/O beyond reading CPU features and the operating system's randomness.
+//! [8][S]B = [8]R + [8][SHA-512(R ‖ A ‖ M)]A holds. This crate knows bytes: it must never know the ledger. Beyond reading CPU
+//! features, the operating system's randomness, and the GPU with the directory for its compiled programs, it does no I/O.
+//!
+//! What runs where: `engine` holds a backend; `cpu` runs the CPU's (`portable`, and `lanes` in the instance of `avx512`), `gpu` the GPU's
+//! with the CPU standing by; `rule` is what all of them must say.
 //!
 //! ```
 //! use constellation_verify::{Engine, OwnedBatch};
@@ -20,13 +23,15 @@ mod avx512;
 mod backend;
 mod batch;
 mod coefficients;
+mod cpu;
 mod engine;
+pub mod gpu;
+mod known_answers;
 mod known_keys;
 mod lanes;
 mod messages;
 mod portable;
 mod rule;
-mod self_test;
 mod sketch;
 mod suspicion;
 

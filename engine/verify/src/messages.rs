@@ -46,20 +46,33 @@ impl<'a> Messages<'a> {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let end = *self.ends.get(index)? as usize;
-        let start = if index == 0 { self.start } else { self.ends[index - 1] };
-        Some(&self.bytes[start as usize..end])
+        Some(&self.bytes[self.offset(index) as usize..end])
     }
 
     /// The strings of `range`, which must lie inside the list.
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
-        let start = range.start.checked_sub(1).map_or(self.start, |before| self.ends[before]);
-        Self { bytes: self.bytes, start, ends: &self.ends[range] }
+        Self { bytes: self.bytes, start: self.offset(range.start), ends: &self.ends[range] }
+    }
+
+    /// Where string `index` starts, or the list ends, among [`bytes`](Self::bytes).
+    pub(crate) fn offset(&self, index: usize) -> u32 {
+        index.checked_sub(1).map_or(self.start, |before| self.ends[before])
     }
 
     /// The byte strings in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let messages = *self;
         (0..messages.len()).map(move |index| messages.at(index))
+    }
+
+    /// The buffer, which may hold more than these strings.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where each string ends among [`bytes`](Self::bytes).
+    pub(crate) fn ends(&self) -> &'a [u32] {
+        self.ends
     }
 
     /// Byte string `index`, which the caller knows to exist.

@@ -10,7 +10,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{
-    Bytes, assert_verdicts, for_each_backend, oracle_verdicts, push_corrupted, push_non_canonical, push_small_order,
+    Bytes, assert_verdicts, engines, oracle_verdicts, push_corrupted, push_non_canonical, push_small_order,
     push_torsion_shifted, push_valid, reordered,
 };
 use constellation_verify::{Engine, OwnedBatch};
@@ -21,14 +21,13 @@ const SIGNATURES_VARIABLE: &str = "CONSTELLATION_AGREEMENT_SIGNATURES";
 #[test]
 fn random_mixtures_agree_with_the_oracle_on_every_backend() {
     let wanted = std::env::var(SIGNATURES_VARIABLE).map_or(SIGNATURES_DEFAULT, |count| count.parse().unwrap());
-    let mut engines = Vec::new();
-    for_each_backend(|engine| engines.push(engine.clone()));
+    let engines = engines();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tried = AtomicUsize::new(0);
     let valid = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (engines, tried, valid) = (&engines, &tried, &valid);
+            let (tried, valid) = (&tried, &valid);
             scope.spawn(move || {
                 let mut bytes = Bytes::new(thread as u64 + 1000);
                 while tried.load(Ordering::Relaxed) < wanted {

@@ -3,7 +3,11 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
-use constellation_verify::{Backend, Batch, Engine, OwnedBatch, Verdicts};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use constellation_verify::gpu::{Gpu, GpuOptions, GpuTimeouts};
+use constellation_verify::{Backend, Batch, Engine, EngineOptions, OwnedBatch, Verdicts};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
@@ -50,14 +54,53 @@ pub fn oracle_verdicts(batch: &Batch<'_>) -> Vec<bool> {
     keys_and_signatures.zip(batch.messages().iter()).map(|((key, sig), message)| oracle(key, sig, message)).collect()
 }
 
-pub fn for_each_backend(mut body: impl FnMut(&Engine)) {
-    let available = Backend::available();
-    if !available.contains(&Backend::Avx512) {
-        eprintln!("SKIPPED: this CPU has no AVX-512 IFMA, so the avx512 backend is NOT TESTED by this run");
+/// A software adapter may have to compile for as long as this on a busy machine.
+const GPU_READY_WITHIN: Duration = Duration::from_secs(240);
+
+/// An engine on every backend that this machine has; a software GPU will do.
+pub fn engines() -> &'static [Engine] {
+    static ENGINES: OnceLock<Vec<Engine>> = OnceLock::new();
+    ENGINES.get_or_init(|| {
+        let available = Backend::available();
+        for backend in [Backend::Avx512] {
+            if !available.contains(&backend) {
+                eprintln!("SKIPPED: this CPU cannot run the {backend} backend, which is NOT TESTED by this run");
+            }
+        }
+        let on_cpu = available.into_iter().map(|backend| Engine::new(backend).unwrap());
+        on_cpu.chain(gpu_engine()).collect()
+    })
+}
+
+/// An engine that leaves nothing to the CPU while the GPU works.
+fn gpu_engine() -> Option<Engine> {
+    let timeouts = GpuTimeouts { deadline: GPU_READY_WITHIN, patience: GPU_READY_WITHIN, ..GpuTimeouts::default() };
+    let gpu = GpuOptions { software_gpu: true, batch_min: 0, timeouts, ..GpuOptions::default() };
+    let options = EngineOptions { backend: Some(Backend::Gpu), gpu, ..EngineOptions::default() };
+    let engine = Engine::with_options(&options).map_err(|error| error.to_string());
+    let ready = engine.and_then(|engine| match engine.wait_ready(GPU_READY_WITHIN) {
+        true => Ok(engine),
+        false => Err(engine.gpu().and_then(Gpu::last_fault).unwrap_or_else(|| "it did not get ready".to_owned())),
+    });
+    match ready {
+        Ok(engine) => {
+            let mut batch = OwnedBatch::new();
+            push_valid(&mut batch, &mut Bytes::new(0));
+            assert!(engine.verify(&batch.as_batch()).all());
+            let counters = engine.gpu().map(Gpu::counters).unwrap_or_default();
+            assert!(counters.answered > 0 && counters.redone() == 0, "the CPU does the GPU's work: {counters:?}");
+            Some(engine)
+        }
+        Err(cause) => {
+            assert!(std::env::var("CONSTELLATION_REQUIRE_GPU").is_err(), "a GPU is required: {cause}");
+            eprintln!("SKIPPED: {cause}: the gpu backend is NOT TESTED by this run");
+            None
+        }
     }
-    for backend in available {
-        body(&Engine::new(backend).unwrap());
-    }
+}
+
+pub fn for_each_backend(body: impl Fn(&Engine)) {
+    engines().iter().for_each(body);
 }
 
 pub fn assert_verdicts(engine: &Engine, verdicts: &Verdicts, expected: &[bool]) {

@@ -1,0 +1,183 @@
+//! The CPU's side of the engine: one of its backends, on one thread or several.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use crate::known_answers::known_answers;
+use crate::suspicion::Suspicion;
+use crate::{Backend, Batch, EngineError, Verdicts, portable};
+#[cfg(target_arch = "x86_64")]
+use crate::{avx512::Avx512, lanes::Verifier};
+
+/// The most signatures that are verified together: past this a combination gains nothing, and memory grows.
+const PART_LEN_MAX: usize = 1 << 16;
+
+/// The fewest signatures worth another thread.
+const PART_LEN_MIN: usize = 256;
+
+/// Verdicts come in words of 64: parts of a batch are cut at words.
+const WORD_BITS: usize = 64;
+
+/// One of the CPU's backends, and the threads it may use.
+pub(crate) struct Cpu {
+    backend: Backend,
+    implementation: Implementation,
+    pool: Option<rayon::ThreadPool>,
+    /// Of senders in general, and of those under suspicion.
+    suspicions: [Suspicion; 2],
+}
+
+/// Whose signatures they are.
+#[derive(Clone, Copy)]
+pub(crate) enum Senders {
+    Any,
+    Suspect,
+}
+
+enum Implementation {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Box<Verifier<Avx512>>),
+}
+
+impl Implementation {
+    /// `None` where this machine cannot run `backend`, or it is none of the CPU's.
+    fn new(backend: Backend, known_keys_max: usize) -> Option<Self> {
+        match backend {
+            Backend::Portable => Some(Self::Portable),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512 => Some(Self::Avx512(Box::new(Verifier::new(Avx512::detect()?, known_keys_max)))),
+            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Avx512 => None,
+            Backend::Gpu | Backend::GpuAndCpu => None,
+        }
+    }
+
+    fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
+        match self {
+            Self::Portable => portable::verify(batch),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(verifier) => verifier.verify(batch, suspicion),
+        }
+    }
+}
+
+impl Cpu {
+    pub(crate) fn new(backend: Backend, threads: usize, known_keys_max: usize) -> Result<Self, EngineError> {
+        let implementation = Implementation::new(backend, known_keys_max)
+            .ok_or_else(|| EngineError::Unsupported { backend, missing: backend.missing() })?;
+        let pool = match threads {
+            1 => None,
+            _ => Some(
+                rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .thread_name(|number| format!("verify-{number}"))
+                    .build()
+                    .map_err(|error| EngineError::Threads { threads, cause: error.to_string() })?,
+            ),
+        };
+        Ok(Self { backend, implementation, pool, suspicions: Default::default() })
+    }
+
+    /// What needs nothing of the machine.
+    pub(crate) fn portable() -> Self {
+        Self {
+            backend: Backend::Portable,
+            implementation: Implementation::Portable,
+            pool: None,
+            suspicions: Default::default(),
+        }
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    pub(crate) fn verify(&self, batch: &Batch<'_>, senders: Senders) -> Verdicts {
+        let suspicion = &self.suspicions[senders as usize];
+        let threads = self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads);
+        let part_len = part_len(batch.len(), threads);
+        let verify = |part: &Batch<'_>| self.implementation.verify(part, suspicion);
+        if batch.len() <= part_len {
+            return verify(batch);
+        }
+        let parts: Vec<_> = (0..batch.len())
+            .step_by(part_len)
+            .map(|start| batch.part(start..batch.len().min(start + part_len)))
+            .collect();
+        Verdicts::join(match &self.pool {
+            None => parts.iter().map(verify).collect(),
+            Some(pool) => pool.install(|| parts.par_iter().map(verify).collect::<Vec<_>>()),
+        })
+    }
+}
+
+/// How many signatures each thread takes at a time.
+fn part_len(batch_len: usize, threads: usize) -> usize {
+    let share = batch_len.div_ceil(threads).next_multiple_of(WORD_BITS);
+    share.clamp(PART_LEN_MIN, PART_LEN_MAX)
+}
+
+/// The fastest of this machine's CPU backends among those that give the right answers; measured once.
+pub(crate) fn fastest() -> Backend {
+    static FASTEST: OnceLock<Backend> = OnceLock::new();
+    /// Signatures to time a backend by: enough for a combination to show its speed.
+    const TIMED: usize = 128;
+    /// The best of so many runs counts.
+    const RUNS: usize = 3;
+    *FASTEST.get_or_init(|| {
+        let mixed = known_answers(TIMED, 5);
+        // Only the first one is spoilt.
+        let clean = known_answers(TIMED, TIMED);
+        let is_right = |implementation: &Implementation, (batch, verdicts): &(crate::OwnedBatch, Vec<bool>)| {
+            let found = implementation.verify(&batch.as_batch(), &Suspicion::default());
+            found.iter().eq(verdicts.iter().copied())
+        };
+        let time = |implementation: &Implementation| -> Option<Duration> {
+            let run = |_| {
+                let start = Instant::now();
+                is_right(implementation, &clean).then(|| start.elapsed())
+            };
+            is_right(implementation, &mixed).then(|| (0..RUNS).map(run).min().flatten()).flatten()
+        };
+        let timed = Backend::available().into_iter().filter_map(|backend| {
+            let time = time(&Implementation::new(backend, 0)?)?;
+            Some((time, backend))
+        });
+        timed.min_by_key(|(time, _)| *time).map_or(Backend::Portable, |(_, backend)| backend)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_whole_words_and_no_larger_than_allowed() {
+        for threads in 1..9 {
+            for batch_len in [0, 1, 255, 256, 257, 4096, 5000, 1 << 20] {
+                let len = part_len(batch_len, threads);
+                assert!(len.is_multiple_of(WORD_BITS) && (PART_LEN_MIN..=PART_LEN_MAX).contains(&len), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_change_no_verdict() {
+        let (batch, verdicts) = known_answers(900, 7);
+        for threads in [1, 2, 3] {
+            let cpu = Cpu::new(fastest(), threads, 0).unwrap();
+            for senders in [Senders::Any, Senders::Suspect] {
+                let found = cpu.verify(&batch.as_batch(), senders);
+                assert!(found.iter().eq(verdicts.iter().copied()), "{threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn the_fastest_is_one_of_those_that_run_here() {
+        assert!(Backend::available().contains(&fastest()));
+    }
+}

@@ -1,0 +1,194 @@
+//! A device made of CPU twins that does as a script says: answers rightly, or fails in one of the ways that a real one
+//! may.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use constellation_shaders::{Arithmetic, Program, twin};
+use crossbeam::channel::Receiver;
+
+use super::device::{Device, DeviceError, MakeDevice, Response, StageTimes, Ticket};
+use super::request::{Request, Task};
+
+/// What becomes of one request.
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Answer,
+    /// The device is gone when the request is submitted.
+    LostAtSubmit,
+    /// The device is gone while the result is waited for.
+    LostInFlight,
+    /// The library panics, as it does when a driver fails in the middle of a wait.
+    Panic,
+    OutOfMemory,
+    /// No result, ever.
+    Late,
+    /// Words that nobody wrote.
+    Zeros,
+    Garbage,
+    /// The result of the request before this one.
+    Stale,
+    /// The right result with every verdict turned around, and the seals as they were.
+    Flipped,
+    /// The right groups in the wrong places.
+    Swapped,
+    Truncated,
+    /// The call does not come back before the test says so.
+    Hang(Receiver<()>),
+}
+
+/// What the devices of one test do, and what they saw.
+#[derive(Clone, Default)]
+pub(super) struct Script(Arc<Mutex<Scripted>>);
+
+#[derive(Default)]
+struct Scripted {
+    acts: VecDeque<Act>,
+    failing_creations: usize,
+    devices_made: usize,
+}
+
+impl Script {
+    /// The next requests become these; those after them are answered.
+    pub(super) fn set(&self, acts: impl IntoIterator<Item = Act>) {
+        self.0.lock().unwrap().acts = acts.into_iter().collect();
+    }
+
+    pub(super) fn fail_creations(&self, count: usize) {
+        self.0.lock().unwrap().failing_creations = count;
+    }
+
+    pub(super) fn devices_made(&self) -> usize {
+        self.0.lock().unwrap().devices_made
+    }
+
+    /// Makes devices that follow this script.
+    pub(super) fn make(&self, items_max: usize) -> MakeDevice {
+        let script = self.clone();
+        Box::new(move || {
+            let mut scripted = script.0.lock().unwrap();
+            if scripted.failing_creations > 0 {
+                scripted.failing_creations -= 1;
+                return Err(DeviceError::NoAdapter("none today".to_owned()));
+            }
+            scripted.devices_made += 1;
+            drop(scripted);
+            Ok(Box::new(Double {
+                script: script.clone(),
+                items_max,
+                last: Vec::new(),
+                in_flight: Vec::new(),
+                tickets: 0,
+            }))
+        })
+    }
+}
+
+struct Double {
+    script: Script,
+    items_max: usize,
+    /// The result before the next one.
+    last: Vec<u32>,
+    in_flight: Vec<(Ticket, Act, Vec<u32>)>,
+    tickets: u64,
+}
+
+impl Device for Double {
+    fn describe(&self) -> String {
+        "double".to_owned()
+    }
+
+    fn slots(&self) -> usize {
+        3
+    }
+
+    fn items_max(&self) -> usize {
+        self.items_max
+    }
+
+    fn submit(&mut self, request: &Request) -> Result<Ticket, DeviceError> {
+        assert!(request.items as usize <= self.items_max, "a request beyond what the device takes");
+        assert!(self.in_flight.len() < self.slots(), "more requests than slots");
+        let act = self.script.0.lock().unwrap().acts.pop_front().unwrap_or(Act::Answer);
+        match act {
+            Act::LostAtSubmit => return Err(DeviceError::Lost("scripted".to_owned())),
+            Act::OutOfMemory => return Err(DeviceError::OutOfMemory("scripted".to_owned())),
+            _ => {}
+        }
+        let right = compute(request);
+        let words = spoil(&act, &right, &self.last);
+        self.last = right;
+        self.tickets += 1;
+        self.in_flight.push((Ticket(self.tickets), act, words));
+        Ok(Ticket(self.tickets))
+    }
+
+    fn wait(&mut self, ticket: Ticket, until: Instant) -> Result<Option<Response>, DeviceError> {
+        let position = self.in_flight.iter().position(|(held, ..)| *held == ticket).expect("a ticket of this device");
+        match &self.in_flight[position].1 {
+            Act::LostInFlight => return Err(DeviceError::Lost("scripted".to_owned())),
+            Act::Panic => panic!("scripted"),
+            Act::Late => {
+                std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                return Ok(None);
+            }
+            Act::Hang(release) => drop(release.recv()),
+            _ => {}
+        }
+        let (_, _, words) = self.in_flight.remove(position);
+        Ok(Some(Response { words, times: StageTimes::default() }))
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        self.in_flight.retain(|(held, ..)| *held != ticket);
+    }
+}
+
+fn spoil(act: &Act, right: &[u32], last: &[u32]) -> Vec<u32> {
+    let mut words = right.to_vec();
+    match act {
+        Act::Zeros => words.fill(0),
+        Act::Garbage => {
+            for (at, word) in words.iter_mut().enumerate() {
+                let hash = blake3::hash(&[at.to_le_bytes(), (*word as usize).to_le_bytes()].concat());
+                *word = u32::from_le_bytes(hash.as_bytes()[..4].try_into().unwrap());
+            }
+        }
+        Act::Stale => words = last.to_vec(),
+        // The contents follow the four words of the seal.
+        Act::Flipped => words[4] ^= u32::MAX,
+        Act::Swapped => {
+            let half = words.len() / 2;
+            words.rotate_left(half);
+        }
+        Act::Truncated => words.truncate(words.len() - 1),
+        _ => {}
+    }
+    words
+}
+
+/// What a faultless device would return.
+fn compute(request: &Request) -> Vec<u32> {
+    let arithmetic = Arithmetic::Int32;
+    let program = match request.task {
+        Task::Verify => Program::signatures(arithmetic),
+        Task::Ids => Program::transaction_ids(),
+        Task::Sketch => Program::sketch(),
+    };
+    let input = &request.words;
+    let mut scratch = vec![0; program.scratch_words(request.items) as usize];
+    let mut output = vec![0; program.output_words(request.items) as usize];
+    for pass in &program.passes {
+        match pass.entry_point {
+            "challenge" => twin::challenge(arithmetic, input, &mut scratch),
+            "decode" => twin::decode(arithmetic, input, &mut scratch),
+            "ladder" => twin::ladder(arithmetic, input, &program.constants(), &mut scratch, &mut output),
+            "transaction_ids" => twin::transaction_ids(input, &mut output),
+            "seeds" => twin::seeds(input, &mut scratch),
+            "minima" => twin::minima(input, &scratch, &mut output),
+            other => panic!("no twin of {other}"),
+        }
+    }
+    output
+}

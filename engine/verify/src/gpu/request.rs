@@ -1,0 +1,147 @@
+//! One piece of work for a device, packed as the programs read it, and what its result must look like to be believed.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use constellation_shaders::layout::{self, PackError, ResultError};
+
+use crate::{Batch, Messages, SKETCH_BINS};
+
+/// Longer messages are verified by the CPU: one invocation hashes a message alone while its whole group waits.
+pub(super) const MESSAGE_LEN_MAX_BYTES: usize = 4_096;
+
+/// Message bytes of a request are bounded by this many for each item that it may hold, to bound the upload.
+const MESSAGE_BYTES_PER_ITEM: usize = 1_024;
+
+/// Upload bytes of a request at most, for each item that it may hold: key, signature and end of message, and messages.
+pub(super) const UPLOAD_BYTES_PER_ITEM: usize = 128 + MESSAGE_BYTES_PER_ITEM;
+
+/// No two requests of a process share a nonce, and none has that of a buffer full of zeros.
+static NEXT_NONCE: AtomicU64 = AtomicU64::new(1);
+
+/// What a device computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A verdict for each signature.
+    Verify,
+    /// BLAKE3 of each byte string.
+    Ids,
+    /// The sketch of a set.
+    Sketch,
+}
+
+/// A packed piece of work.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) task: Task,
+    /// Signatures, byte strings or elements.
+    pub(crate) items: u32,
+    /// The upload.
+    pub(crate) words: Vec<u32>,
+    nonce: u64,
+}
+
+/// A result that was found to belong to its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// One bit an item, the first in the lowest bit of the first word.
+    Verdicts(Vec<u32>),
+    Ids(Vec<[u8; 32]>),
+    Sketch(Box<[u8; SKETCH_BINS]>),
+}
+
+impl Request {
+    /// Signatures `range` of `batch`, packed into the memory of `words`.
+    pub(super) fn verify(batch: &Batch<'_>, range: Range<usize>, mut words: Vec<u32>) -> Result<Self, PackError> {
+        let (bytes, ends) = cut(&batch.messages(), range.clone());
+        let (keys, signatures) = (&batch.public_keys()[range.clone()], &batch.signatures()[range.clone()]);
+        let nonce = next_nonce();
+        layout::pack_signatures(&mut words, nonce, keys, signatures, bytes, &ends)?;
+        Ok(Self { task: Task::Verify, items: items(&range), words, nonce })
+    }
+
+    /// The ids of byte strings `range` of `messages`.
+    pub(super) fn ids(messages: &Messages<'_>, range: Range<usize>, mut words: Vec<u32>) -> Result<Self, PackError> {
+        let (bytes, ends) = cut(messages, range.clone());
+        let nonce = next_nonce();
+        layout::pack_transaction_ids(&mut words, nonce, bytes, &ends)?;
+        Ok(Self { task: Task::Ids, items: items(&range), words, nonce })
+    }
+
+    /// The sketch of `elements` under `key`.
+    pub(super) fn sketch(key: &[u8; 32], elements: &[[u8; 32]], mut words: Vec<u32>) -> Result<Self, PackError> {
+        let nonce = next_nonce();
+        layout::pack_sketch(&mut words, nonce, key, elements)?;
+        Ok(Self { task: Task::Sketch, items: items(&(0..elements.len())), words, nonce })
+    }
+
+    /// What `result` says, if every part of it carries the marks of this request.
+    pub(super) fn answer(&self, result: &[u32]) -> Result<Answer, ResultError> {
+        Ok(match self.task {
+            Task::Verify => Answer::Verdicts(layout::unpack_verdicts(result, self.nonce, self.items)?),
+            Task::Ids => Answer::Ids(layout::unpack_transaction_ids(result, self.nonce, self.items)?),
+            Task::Sketch => Answer::Sketch(Box::new(layout::unpack_sketch(result, self.nonce)?)),
+        })
+    }
+}
+
+/// The end of the request that starts at `start`: bounded in items and in message bytes, at least one item long.
+pub(super) fn request_end(messages: &Messages<'_>, start: usize, items_max: usize) -> usize {
+    let end = messages.len().min(start + items_max);
+    let ends = messages.ends();
+    let first_byte = messages.offset(start) as usize;
+    let bytes_max = items_max * MESSAGE_BYTES_PER_ITEM;
+    let fitting = ends[start..end].partition_point(|&end| end as usize - first_byte <= bytes_max);
+    (start + fitting.max(1)).min(end)
+}
+
+/// The bytes of strings `range`, and their ends counted from the first of those bytes.
+fn cut<'a>(messages: &Messages<'a>, range: Range<usize>) -> (&'a [u8], Vec<u32>) {
+    let ends = messages.ends();
+    let (start, end) = (messages.offset(range.start), messages.offset(range.end));
+    (&messages.bytes()[start as usize..end as usize], ends[range].iter().map(|end| end - start).collect())
+}
+
+fn next_nonce() -> u64 {
+    NEXT_NONCE.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Packing has bounded the count far below 2^32.
+fn items(range: &Range<usize>) -> u32 {
+    u32::try_from(range.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_end_by_items_and_by_bytes() {
+        let ends: Vec<u32> = (1..=100).map(|index| index * 100).collect();
+        let bytes = vec![0; 10_000];
+        let messages = Messages::new(&bytes, &ends).unwrap();
+        assert_eq!(request_end(&messages, 0, 7), 7);
+        assert_eq!(request_end(&messages, 95, 7), 100);
+        let ends = [4_000, 4_000, 4_500, 9_000];
+        let messages = Messages::new(&bytes[..9_000], &ends).unwrap();
+        assert_eq!(request_end(&messages, 0, 4), 2);
+        assert_eq!(request_end(&messages, 0, 1), 1, "one item always goes");
+        assert_eq!(request_end(&messages, 2, 4), 3);
+    }
+
+    #[test]
+    fn a_cut_counts_from_its_own_start() {
+        let messages = Messages::new(b"abcdef", &[1, 3, 3, 6]).unwrap();
+        assert_eq!(cut(&messages, 0..4), (&b"abcdef"[..], vec![1, 3, 3, 6]));
+        assert_eq!(cut(&messages, 1..3), (&b"bc"[..], vec![2, 2]));
+        assert_eq!(cut(&messages, 2..2), (&b""[..], vec![]));
+    }
+
+    #[test]
+    fn a_result_of_another_request_is_refused() {
+        let request = || Request::sketch(&[1; 32], &[[2; 32]], Vec::new()).unwrap();
+        assert_ne!(request().nonce, request().nonce);
+        assert!(request().answer(&[0; 36]).is_err());
+        assert!(request().answer(&[]).is_err());
+    }
+}

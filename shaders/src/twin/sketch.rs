@@ -1,0 +1,55 @@
+//! The twin of `sketch.wgsl`.
+
+use super::{Header, eight};
+use crate::layout::HEADER_WORDS;
+use crate::seal::{self, mix};
+
+const BINS: usize = 128;
+const EMPTY: u32 = u32::MAX;
+const SEEDS_PASS: u32 = 1;
+
+/// Two words of keyed BLAKE3 of each element, to `scratch`.
+pub fn seeds(input: &[u32], scratch: &mut [u32]) {
+    let Header { nonce, count } = Header::of(input);
+    let key: [u8; 32] = bytemuck::cast(eight(input, HEADER_WORDS));
+    for (item, seed) in scratch.chunks_exact_mut(4).take(count).enumerate() {
+        let element = eight(input, HEADER_WORDS + 8 + 8 * item);
+        let hash: [u32; 8] = bytemuck::cast(*blake3::keyed_hash(&key, bytemuck::bytes_of(&element)).as_bytes());
+        seed.copy_from_slice(&[hash[0], hash[1], seal::mark(nonce, item as u32, SEEDS_PASS), 0]);
+    }
+}
+
+/// The bins, sealed, to `output`.
+pub fn minima(input: &[u32], scratch: &[u32], output: &mut [u32]) {
+    let Header { nonce, count } = Header::of(input);
+    let seeds: Vec<&[u32]> = scratch.chunks_exact(4).take(count).collect();
+    let is_intact = (0..).zip(&seeds).all(|(item, seed)| seed[2] == seal::mark(nonce, item, SEEDS_PASS));
+    let mut kept = [EMPTY; BINS];
+    for round in 0..2 * BINS {
+        for (kept, offered) in kept.iter_mut().zip(offer_all(round, &seeds)) {
+            if *kept == EMPTY {
+                *kept = offered;
+            }
+        }
+    }
+    let bytes = kept.map(|value| if count == 0 { 255 } else { mix(value).to_be_bytes()[0] });
+    let words: [u32; 32] = bytemuck::cast(bytes);
+    let mut tag = seal::tag(nonce, 0, seal::digest(words.chunks(1)));
+    if !is_intact {
+        tag[0] = !tag[0];
+    }
+    let [low, high] = seal::halves(nonce);
+    output[..4].copy_from_slice(&[low, high, tag[0], tag[1]]);
+    output[4..36].copy_from_slice(&words);
+}
+
+/// The least value each bin is offered in `round`.
+fn offer_all(round: usize, seeds: &[&[u32]]) -> [u32; BINS] {
+    let mut minima = [EMPTY; BINS];
+    for seed in seeds {
+        let hash = mix(mix(seed[0].wrapping_add(0x9E37_79B9_u32.wrapping_mul(round as u32))) ^ seed[1]);
+        let bin = round.checked_sub(BINS).unwrap_or((hash >> 25) as usize);
+        minima[bin] = minima[bin].min(hash & 0x01ff_ffff);
+    }
+    minima
+}
