@@ -14,7 +14,7 @@ fn verify(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(batch as u64));
         group.sample_size(20);
         for backend in Backend::available() {
-            let entrant = Entrant::ours(backend).expect("it is available");
+            let entrant = Entrant::ours(backend, false).expect("it is available");
             let mut contender = entrant.enter(&workload).expect("it needs no process");
             group.bench_function(entrant.name(), |bencher| bencher.iter(|| contender.pass(1)));
         }

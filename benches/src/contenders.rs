@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use constellation_verify::gpu::{Gpu, GpuOptions, GpuTimeouts};
 use constellation_verify::{Backend, Batch, BatchError, Engine, EngineError, EngineOptions};
 
 use crate::libraries::{self, Library};
@@ -43,10 +44,10 @@ impl Entrant {
     /// Our backend `backend`.
     ///
     /// # Errors
-    /// [`EngineError`] when this machine cannot run it.
-    pub fn ours(backend: Backend) -> Result<Self, EngineError> {
-        let new_keys = engine_for(backend, Case::NewKeys)?;
-        let known_keys = engine_for(backend, Case::KnownKeys)?;
+    /// [`EngineError`] when this machine cannot run it, or its GPU does not get ready.
+    pub fn ours(backend: Backend, software_gpu: bool) -> Result<Self, EngineError> {
+        let new_keys = engine_for(backend, Case::NewKeys, software_gpu)?;
+        let known_keys = engine_for(backend, Case::KnownKeys, software_gpu)?;
         Ok(Self::Ours { backend, new_keys, known_keys })
     }
 
@@ -62,6 +63,15 @@ impl Entrant {
             Self::Ours { backend, .. } => backend.name(),
             Self::Library(library) => library.name,
             Self::Ed25519Simd(_) => ED25519_SIMD,
+        }
+    }
+
+    /// The GPU that it verifies on.
+    #[must_use]
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match self {
+            Self::Ours { new_keys, .. } => new_keys.gpu(),
+            Self::Library(_) | Self::Ed25519Simd(_) => None,
         }
     }
 
@@ -90,10 +100,22 @@ impl Entrant {
 /// Keys that the engine of [`Case::KnownKeys`] may keep: more than any run has, for the places in a cache fill unevenly.
 const KNOWN_KEYS_MAX: usize = 1 << 18;
 
-/// The engine that is measured on `case`, which uses one thread: threads get an engine's clone each.
-fn engine_for(backend: Backend, case: Case) -> Result<Engine, EngineError> {
+/// How long a GPU may take to get ready: its driver may have to compile.
+const GPU_PATIENCE: Duration = Duration::from_secs(90);
+
+/// The engine that is measured on `case`, which uses one thread: threads get an engine's clone each. A GPU does every batch, however
+/// small, and gets time for it.
+fn engine_for(backend: Backend, case: Case, software_gpu: bool) -> Result<Engine, EngineError> {
     let known_keys_max = if case == Case::KnownKeys { KNOWN_KEYS_MAX } else { 0 };
-    Engine::with_options(&EngineOptions { backend: Some(backend), known_keys_max, ..EngineOptions::default() })
+    let timeouts = GpuTimeouts { deadline: GPU_PATIENCE, patience: GPU_PATIENCE, ..GpuTimeouts::default() };
+    let gpu = GpuOptions { software_gpu, batch_min: 0, timeouts, ..GpuOptions::default() };
+    let options = EngineOptions { backend: Some(backend), known_keys_max, gpu, ..EngineOptions::default() };
+    let engine = Engine::with_options(&options)?;
+    if engine.wait_ready(GPU_PATIENCE) {
+        return Ok(engine);
+    }
+    let cause = engine.gpu().and_then(Gpu::last_fault);
+    Err(EngineError::NoGpu { cause: cause.unwrap_or_else(|| format!("it is not ready after {GPU_PATIENCE:?}")) })
 }
 
 impl Verifier for Engine {

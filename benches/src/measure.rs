@@ -4,6 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use constellation_verify::gpu::{self, Gpu, StageTimes};
 use constellation_verify::{Backend, BatchError, EngineError};
 
 use crate::contenders::{Contender, ED25519_SIMD, Entrant, Pass, SetUpError};
@@ -66,7 +67,7 @@ impl From<SetUpError> for MeasureError {
 pub fn measure(options: &Options, mut progress: impl FnMut(&Setting, usize, usize)) -> Result<Report, MeasureError> {
     let settings = options.settings()?;
     let mut notes = Vec::new();
-    let entrants = entrants(options.backend, &mut notes)?;
+    let entrants = entrants(options, &mut notes)?;
     let mut rows = Vec::new();
     let mut signed: Vec<Signed> = Vec::new();
     let mut signed_bytes = None;
@@ -77,13 +78,41 @@ pub fn measure(options: &Options, mut progress: impl FnMut(&Setting, usize, usiz
         }
         rows.extend(measure_setting(options, setting, &entrants, &signed)?);
     }
+    notes.extend(entrants.iter().find_map(Entrant::gpu).map(where_its_time_went));
     Ok(Report::new(Machine::here(), options.rounds, rows, notes))
 }
 
+/// The GPU by name, and the parts of its time in per cent.
+fn where_its_time_went(gpu: &Gpu) -> String {
+    let StageTimes { upload, challenge, decode, ladder, other, download } = gpu.times();
+    let whole = upload + challenge + decode + ladder + other + download;
+    let device = gpu.device().unwrap_or_else(|| "the GPU".to_owned());
+    if whole.is_zero() {
+        return format!("{device} has no clock to tell where its time goes");
+    }
+    let percent = |part: Duration| 100.0 * part.as_secs_f64() / whole.as_secs_f64();
+    format!(
+        "{device}: of its time went {:.0} % into copying requests in, {:.0} % into hashing, {:.0} % into decoding, {:.0} % into the \
+         ladder, and {:.0} % into copying results out",
+        percent(upload),
+        percent(challenge),
+        percent(decode),
+        percent(ladder),
+        percent(download)
+    )
+}
+
 /// Everyone who can be measured here, ours first, and a note on who cannot.
-fn entrants(backend: Option<Backend>, notes: &mut Vec<String>) -> Result<Vec<Entrant>, EngineError> {
-    let backends = backend.map_or_else(Backend::available, |backend| vec![backend]);
-    let mut entrants = backends.into_iter().map(Entrant::ours).collect::<Result<Vec<_>, _>>()?;
+fn entrants(options: &Options, notes: &mut Vec<String>) -> Result<Vec<Entrant>, EngineError> {
+    let backends = match options.backend {
+        Some(backend) => vec![backend],
+        None => {
+            let gpu = gpu::find(options.software_gpu).is_ok().then_some(Backend::Gpu);
+            Backend::available().into_iter().chain(gpu).collect()
+        }
+    };
+    let ours = backends.into_iter().map(|backend| Entrant::ours(backend, options.software_gpu));
+    let mut entrants = ours.collect::<Result<Vec<_>, _>>()?;
     match Program::unpack() {
         Ok(program) => entrants.push(Entrant::Ed25519Simd(program)),
         Err(reason) => notes.push(format!("ed25519-simd is left out, and with it every ratio to it: {reason}")),

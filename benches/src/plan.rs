@@ -14,8 +14,10 @@ const MEMORY_LEN_BYTES_MAX: usize = 4 << 30;
 /// How much to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Of our backends measure only this one; else all that this machine can run.
+    /// Of our backends measure only this one; else all that this machine can run, a hardware GPU included.
     pub backend: Option<Backend>,
+    /// Whether a software GPU will do for the GPU backends.
+    pub software_gpu: bool,
     /// The cases. The first one is measured at every batch size, and at every message length; the others at one.
     pub cases: Vec<Case>,
     /// Batch sizes, in signatures. What is measured at one of them only: at 4,096 where the list has it, else at the
@@ -43,6 +45,7 @@ impl Default for Options {
         threads.dedup();
         Self {
             backend: None,
+            software_gpu: false,
             cases: Case::ALL.to_vec(),
             batch_sizes: vec![8, 64, 1024, 4096, 16_384],
             message_bytes: vec![76, 175, 200, 1024],

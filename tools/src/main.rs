@@ -2,6 +2,7 @@
 //! what all commands share before they run; each command has its own file under `commands`.
 
 mod amount;
+mod backend;
 mod commands;
 mod devnet;
 mod exit;

@@ -1,6 +1,6 @@
 //! `config.toml`: a node's settings. Unknown and contradictory settings are errors that name the line.
 
-use constellation_verify::Backend;
+use constellation_verify::BackendChoice;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,8 +15,12 @@ pub struct NodeConfig {
     pub api: SocketAddr,
     /// What a node's journal survives.
     pub journal_sync: JournalSync,
-    /// The verification backend; the best of the machine when none is pinned.
-    pub backend: Option<Backend>,
+    /// The verification backend.
+    pub backend: BackendChoice,
+    /// Threads that verify signatures; 0 for half of the machine's cores.
+    pub verify_threads: u64,
+    /// Whether a software GPU will do for the GPU backends: for tests.
+    pub software_gpu: bool,
     /// Least time between the starts of two cluster rounds.
     pub round_interval_ms: u64,
     /// Length of the log's segment files.
@@ -56,12 +60,15 @@ struct Unchecked {
     api: Spanned<SocketAddr>,
     journal_sync: Option<JournalSync>,
     backend: Option<Spanned<String>>,
+    verify_threads: Option<Spanned<u64>>,
+    software_gpu: Option<bool>,
     round_interval_ms: Option<Spanned<u64>>,
     segment_mib: Option<Spanned<u64>>,
 }
 
 /// Segments must hold the largest black hole.
 const SEGMENT_MIB: Range<u64> = 40..2048;
+const VERIFY_THREADS: Range<u64> = 0..1025;
 const ROUND_INTERVAL_MS: Range<u64> = 1..60_001;
 
 impl NodeConfig {
@@ -71,7 +78,9 @@ impl NodeConfig {
             listen,
             api,
             journal_sync: JournalSync::Power,
-            backend: None,
+            backend: BackendChoice::default(),
+            verify_threads: 0,
+            software_gpu: false,
             round_interval_ms: 40,
             segment_mib: 64,
         }
@@ -96,16 +105,16 @@ impl NodeConfig {
             let what = format!("api = {} is the address that listen has: choose another port", raw.api.get_ref());
             return Err(at(raw.api.span(), what));
         }
-        let backend = match raw.backend {
-            Some(name) if name.get_ref() != "auto" => {
-                Some(name.get_ref().parse().map_err(|error| at(name.span(), format!("{error}")))?)
-            }
-            Some(_) | None => None,
-        };
         let defaults = NodeConfig::new(*raw.listen.get_ref(), *raw.api.get_ref());
+        let backend = match raw.backend {
+            Some(name) => name.get_ref().parse().map_err(|error| at(name.span(), format!("{error}")))?,
+            None => defaults.backend,
+        };
         Ok(NodeConfig {
             journal_sync: raw.journal_sync.unwrap_or(defaults.journal_sync),
             backend,
+            verify_threads: within("verify_threads", raw.verify_threads, VERIFY_THREADS, defaults.verify_threads)?,
+            software_gpu: raw.software_gpu.unwrap_or(defaults.software_gpu),
             round_interval_ms: within(
                 "round_interval_ms",
                 raw.round_interval_ms,
@@ -123,7 +132,6 @@ impl NodeConfig {
             JournalSync::Power => "power",
             JournalSync::Process => "process",
         };
-        let backend = self.backend.map_or("auto".to_owned(), |backend| backend.to_string());
         format!(
             r#"# Settings of one Constellation node. The node's key is in node.key, its network in genesis.toml, beside this file.
 
@@ -137,8 +145,15 @@ api = "{api}"
 # (a killed process, but not a power cut: a node that comes back from one could then contradict itself).
 journal_sync = "{journal_sync}"
 
-# Verification backend: "auto" (the best of this machine), or one by name: "avx512", "portable".
+# Verification backend: "auto" (the CPU's fastest, joined by a GPU where there is one), or one by name: "avx512", "avx2", "portable",
+# "gpu" (the CPU only stands by), "gpu+cpu". The node starts on the CPU and takes the GPU in when it is ready and has passed a test.
 backend = "{backend}"
+
+# Threads that verify signatures: 0 for half of the machine's cores.
+verify_threads = {verify_threads}
+
+# Whether a software GPU will do for the GPU backends. For tests: it is slower than the CPU itself.
+software_gpu = {software_gpu}
 
 # Least time between the starts of two cluster rounds, in milliseconds. Lower: less latency. Higher: larger, cheaper rounds.
 round_interval_ms = {round_interval_ms}
@@ -148,6 +163,9 @@ segment_mib = {segment_mib}
 "#,
             listen = self.listen,
             api = self.api,
+            backend = self.backend,
+            verify_threads = self.verify_threads,
+            software_gpu = self.software_gpu,
             round_interval_ms = self.round_interval_ms,
             segment_mib = self.segment_mib,
         )
@@ -157,6 +175,7 @@ segment_mib = {segment_mib}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use constellation_verify::Backend;
 
     fn config() -> NodeConfig {
         NodeConfig::new("127.0.0.1:7000".parse().unwrap(), "127.0.0.1:8800".parse().unwrap())
@@ -166,7 +185,8 @@ mod tests {
     fn the_commented_text_reads_back() {
         let mut config = config();
         assert_eq!(NodeConfig::from_toml(&config.to_commented_toml()), Ok(config.clone()));
-        (config.journal_sync, config.backend) = (JournalSync::Process, Some(Backend::Portable));
+        (config.journal_sync, config.backend) = (JournalSync::Process, BackendChoice(Some(Backend::Portable)));
+        (config.verify_threads, config.software_gpu) = (3, true);
         assert_eq!(NodeConfig::from_toml(&config.to_commented_toml()), Ok(config));
     }
 
@@ -184,7 +204,8 @@ mod tests {
             (error("8800", "7000"), "api", "choose another port"),
             (error("= 64", "= 3"), "segment_mib", "not within"),
             (error("= 40", "= 0"), "round_interval_ms", "not within"),
-            (error("\"auto\"", "\"cuda\""), "backend", "cuda"),
+            (error("backend = \"auto\"", "backend = \"cuda\""), "backend", "cuda"),
+            (error("verify_threads = 0", "verify_threads = 5000"), "verify_threads", "not within"),
             (error("\"power\"", "\"never\""), "journal_sync", "never"),
             (error("\"127.0.0.1:7000\"", "\"here\""), "listen", "invalid"),
         ] {

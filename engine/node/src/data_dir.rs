@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// genesis.toml  the network
 /// log/          black holes
 /// journal/      what this node said in rounds that are not settled yet
+/// gpu-cache/    compiled GPU programs, where there is a GPU; may be deleted
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataDir {
@@ -80,6 +81,11 @@ impl DataDir {
     /// `log/`.
     pub fn log_path(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    /// `gpu-cache/`.
+    pub fn gpu_cache_path(&self) -> PathBuf {
+        self.path.join("gpu-cache")
     }
 
     /// `journal/`.

@@ -2,7 +2,12 @@
 
 use constellation_chain::{CheckSignatures, Hash, PublicKey, SKETCH_LEN_BYTES, SignedMessage, Transaction};
 use constellation_protocol::Compute;
-use constellation_verify::{Backend, Batch, Engine, EngineError, OwnedBatch, Verdicts};
+use constellation_verify::gpu::GpuOptions;
+use constellation_verify::{Backend, Batch, Engine, EngineError, EngineOptions, OwnedBatch, Verdicts};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::config::NodeConfig;
 
 /// Checks signatures and computes sketches with one backend of the verification engine.
 #[derive(Clone)]
@@ -11,14 +16,53 @@ pub struct VerifyEngine {
 }
 
 impl VerifyEngine {
-    /// An engine on a backend that the operator pinned.
-    pub fn new(backend: Backend) -> Result<Self, EngineError> {
-        Ok(VerifyEngine { engine: Engine::new(backend)? })
+    /// The engine that a node's configuration asks for, keeping compiled GPU programs in `cache_directory`.
+    pub(crate) fn configured(config: &NodeConfig, cache_directory: PathBuf) -> Result<Self, EngineError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = match config.verify_threads {
+            0 => cores / 2,
+            // At most 1024.
+            threads => threads as usize,
+        };
+        let gpu = GpuOptions {
+            software_gpu: config.software_gpu,
+            cache_directory: Some(cache_directory),
+            ..GpuOptions::default()
+        };
+        let options = EngineOptions {
+            backend: config.backend.0,
+            threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+            gpu,
+            ..EngineOptions::default()
+        };
+        Ok(VerifyEngine { engine: Engine::with_options(&options)? })
     }
 
-    /// An engine on the best backend of this machine.
+    /// An engine on the best backend of this machine's CPU.
     pub fn detect() -> Self {
         VerifyEngine { engine: Engine::detect() }
+    }
+
+    /// What operators see of it: the backend, and how the GPU fares where there is one.
+    pub(crate) fn metrics(&self) -> serde_json::Value {
+        let gpu = self.engine.gpu().map(|gpu| {
+            let counters = gpu.counters();
+            serde_json::json!({
+                "device": gpu.device(),
+                "is_ready": gpu.request_len() > 0,
+                "last_fault": gpu.last_fault(),
+                "requests": counters.requests,
+                "answered": counters.answered,
+                "redone_lost": counters.redone_lost,
+                "redone_out_of_memory": counters.redone_out_of_memory,
+                "redone_late": counters.redone_late,
+                "redone_garbled": counters.redone_garbled,
+                "redone_not_started": counters.redone_not_started,
+                "signatures_gpu": counters.signatures_gpu,
+                "signatures_cpu": counters.signatures_cpu,
+            })
+        });
+        serde_json::json!({ "cpu": self.engine.cpu_backend().name(), "gpu": gpu })
     }
 
     /// The backend in use.

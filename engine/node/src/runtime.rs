@@ -130,7 +130,7 @@ pub(crate) struct Gauges {
     admitted: AtomicU64,
     busy: AtomicU64,
     refused: AtomicU64,
-    backend: String,
+    engine: VerifyEngine,
     core: (Arc<Meter>, Arc<CoreRings>),
     verify: (Arc<Meter>, Arc<Ring<crate::verify_stage::VerifyInput>>),
     log: (Arc<Meter>, Arc<Ring<crate::log_stage::LogInput>>),
@@ -159,7 +159,8 @@ impl Gauges {
         });
         serde_json::json!({
             "height": load(&self.height),
-            "backend": self.backend,
+            "backend": self.engine.backend().name(),
+            "verification": self.engine.metrics(),
             "transactions_admitted": load(&self.admitted),
             "transactions_busy": load(&self.busy),
             "transactions_refused": load(&self.refused),
@@ -217,10 +218,7 @@ impl RunningNode {
 
     /// Starts the node of a data directory, on listeners that are bound already where given.
     pub fn start_on(data_dir: &DataDir, config: NodeConfig, listeners: Listeners) -> Result<Self, NodeError> {
-        let engine = match config.backend {
-            Some(backend) => VerifyEngine::new(backend)?,
-            None => VerifyEngine::detect(),
-        };
+        let engine = VerifyEngine::configured(&config, data_dir.gpu_cache_path())?;
         let (genesis, key) = (data_dir.genesis()?, data_dir.key()?);
         if genesis.cluster_facilitators() < genesis.nodes().len() {
             tracing::warn!(
@@ -263,7 +261,7 @@ impl RunningNode {
             admitted: AtomicU64::new(0),
             busy: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            backend: engine.backend().to_string(),
+            engine: engine.clone(),
             core: (core_meter.clone(), rings.clone()),
             verify: (verify_meter.clone(), verify_inputs.clone()),
             log: (log_meter.clone(), log_inputs.clone()),

@@ -77,6 +77,31 @@ impl FromStr for Backend {
     }
 }
 
+/// What an operator asks for: a backend by name, or `auto`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct BackendChoice(
+    /// The backend; `None` is `auto`.
+    pub Option<Backend>,
+);
+
+impl BackendChoice {
+    const AUTO: &str = "auto";
+}
+
+impl fmt::Display for BackendChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.map_or(Self::AUTO, Backend::name))
+    }
+}
+
+impl FromStr for BackendChoice {
+    type Err = EngineError;
+
+    fn from_str(name: &str) -> Result<Self, EngineError> {
+        if name == Self::AUTO { Ok(Self(None)) } else { name.parse().map(|backend| Self(Some(backend))) }
+    }
+}
+
 /// Why there is no such engine here: the operator's configuration is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -104,7 +129,7 @@ pub enum EngineError {
         cause: String,
     },
     /// No backend has this name.
-    #[error("no verification backend is called \"{name}\"; use one of: {}", names(&Backend::ALL))]
+    #[error("no verification backend is called \"{name}\"; use one of: auto, {}", names(&Backend::ALL))]
     UnknownBackend {
         /// The name given.
         name: String,
@@ -123,7 +148,10 @@ mod tests {
     fn names_round_trip() {
         for backend in Backend::ALL {
             assert_eq!(backend.to_string().parse(), Ok(backend));
+            assert_eq!(backend.to_string().parse(), Ok(BackendChoice(Some(backend))));
         }
+        assert_eq!("auto".parse(), Ok(BackendChoice(None)));
+        assert_eq!(BackendChoice(None).to_string(), "auto");
         let error = "gpu9000".parse::<Backend>().unwrap_err();
         assert!(error.to_string().contains("portable, avx512, gpu, gpu+cpu"), "{error}");
     }

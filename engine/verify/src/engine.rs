@@ -153,16 +153,18 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// The process's GPU for these options: engines share one, as they share the machine. Its CPU is that of the first of them.
+/// The process's GPU for these options: engines share one, as they share the machine. Its CPU, and the directory of its compiled programs,
+/// are those of the first of them.
 fn shared_gpu(options: GpuOptions, cpu: &Arc<Cpu>) -> Arc<Gpu> {
     static GPUS: Mutex<Vec<(GpuOptions, Weak<Gpu>)>> = Mutex::new(Vec::new());
     let mut gpus = GPUS.lock().unwrap_or_else(PoisonError::into_inner);
     gpus.retain(|(_, gpu)| gpu.strong_count() > 0);
-    let running = gpus.iter().find(|(known, _)| *known == options).and_then(|(_, gpu)| gpu.upgrade());
+    let wanted = GpuOptions { cache_directory: None, ..options.clone() };
+    let running = gpus.iter().find(|(known, _)| *known == wanted).and_then(|(_, gpu)| gpu.upgrade());
     running.unwrap_or_else(|| {
         let cpu = Arc::clone(cpu);
-        let gpu = Arc::new(Gpu::start(options.clone(), Arc::new(move |batch| cpu.verify(batch, Senders::Any))));
-        gpus.push((options, Arc::downgrade(&gpu)));
+        let gpu = Arc::new(Gpu::start(options, Arc::new(move |batch| cpu.verify(batch, Senders::Any))));
+        gpus.push((wanted, Arc::downgrade(&gpu)));
         gpu
     })
 }

@@ -35,7 +35,7 @@ mod rule;
 mod sketch;
 mod suspicion;
 
-pub use backend::{Backend, EngineError};
+pub use backend::{Backend, BackendChoice, EngineError};
 pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};
 pub use engine::{Engine, EngineOptions};
 pub use messages::{Messages, transaction_ids};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use constellation_benches::{Case, MeasureError, Options, Report, Setting, measure, page};
-use constellation_verify::Backend;
+use constellation_verify::BackendChoice;
 
 use crate::exit::{Exit, Failure, help, note};
 use crate::output::Output;
@@ -57,9 +57,13 @@ impl Args {
     &[Exit::CheckFailed, Exit::Machine],
 ))]
 struct VerifyArgs {
-    /// Of this project's backends measure only this one [default: all that this machine can run]
-    #[arg(long, value_name = "NAME")]
-    backend: Option<Backend>,
+    /// Of this project's backends measure only this one: avx512, avx2, portable, gpu or gpu+cpu [default: auto, which is each
+    /// that this machine can run; gpu+cpu only by name]
+    #[arg(long, value_name = "NAME", default_value_t, hide_default_value = true)]
+    backend: BackendChoice,
+    /// Let a software GPU do for the GPU backends (for tests: it is slower than the CPU itself)
+    #[arg(long)]
+    software_gpu: bool,
     /// Cases, with commas between them [default: new_keys,known_keys,one_bad,all_bad]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     case: Option<Vec<Case>>,
@@ -117,7 +121,8 @@ impl VerifyArgs {
     fn options(&self) -> Options {
         let defaults = if self.quick { Options::quick() } else { Options::default() };
         Options {
-            backend: self.backend,
+            backend: self.backend.0,
+            software_gpu: self.software_gpu,
             cases: self.case.clone().unwrap_or(defaults.cases),
             batch_sizes: self.batch.clone().unwrap_or(defaults.batch_sizes),
             message_bytes: self.message_bytes.clone().unwrap_or(defaults.message_bytes),
@@ -158,6 +163,7 @@ fn failure(error: &MeasureError) -> Failure {
 mod tests {
     use super::*;
     use clap::Parser;
+    use constellation_verify::Backend;
 
     #[derive(Debug, Parser)]
     struct Line {

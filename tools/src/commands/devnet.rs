@@ -1,5 +1,6 @@
 //! `devnet`: a whole constellation on this machine, under load, with a report.
 
+use crate::backend::BackendArgs;
 use crate::devnet::chaos::{At, parse_duration};
 use crate::devnet::check::check_logs;
 use crate::devnet::nodes::Nodes;
@@ -10,7 +11,6 @@ use crate::network::STAR_BALANCE;
 use crate::output::Output;
 use crate::signals::StopSignal;
 use constellation_chain::GenesisStar;
-use constellation_node::VerifyEngine;
 use constellation_node::api::Client;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub struct Args {
     /// Where the nodes' directories are made, and kept [default: a temporary one, removed unless something is wrong]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    backend: BackendArgs,
     /// One operating system process for each node
     #[arg(long)]
     processes: bool,
@@ -122,7 +124,7 @@ impl Args {
         let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
         let stars =
             keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
-        let mut nodes = Nodes::start(dir, usize::from(self.nodes), self.processes, stars)?;
+        let mut nodes = Nodes::start(dir, usize::from(self.nodes), self.processes, stars, &self.backend)?;
         wait_until_up(&mut nodes)?;
         let options = LoadOptions {
             nodes: nodes.api_addresses(),
@@ -152,12 +154,12 @@ impl Args {
         failure?;
         let load = load.map_err(|error| Failure::from_error(Exit::Machine, &error))?;
         settle(&mut nodes);
-        let stage_cores = stage_cores(&nodes, started.elapsed());
+        let work = Work::of(&nodes, started.elapsed());
         nodes.stop()?;
-        Ok(self.report(load, &nodes, stage_cores))
+        Ok(self.report(load, &nodes, work))
     }
 
-    fn report(&self, load: LoadReport, nodes: &Nodes, stage_cores: StageCores) -> DevnetReport {
+    fn report(&self, load: LoadReport, nodes: &Nodes, work: Work) -> DevnetReport {
         let started = Instant::now();
         let check = check_logs(&nodes.log_dirs(), nodes.genesis());
         let mut report = DevnetReport {
@@ -166,15 +168,16 @@ impl Args {
             stars: self.stars as usize,
             processes: self.processes,
             journal_sync: "process",
-            backend: VerifyEngine::detect().backend().to_string(),
+            backend: work.backend,
+            gpu_share: work.gpu_share,
             height: 0,
             evidence: 0,
             bytes_on_disk: 0,
             mismatches: 0,
             mismatch_details: Vec::new(),
             check_s: 0.0,
-            verify_share: stage_cores.verify_share(),
-            stage_cores,
+            verify_share: work.stage_cores.verify_share(),
+            stage_cores: work.stage_cores,
             dir: self.dir.clone(),
         };
         report.take_check(&check, started.elapsed().as_secs_f64());
@@ -285,17 +288,36 @@ fn settle(nodes: &mut Nodes) {
     }
 }
 
-fn stage_cores(nodes: &Nodes, run: Duration) -> StageCores {
-    let mut cores = StageCores::default();
-    for address in nodes.api_addresses() {
-        let Ok(metrics) = Client::connect(&address).and_then(|mut client| client.metrics()) else { continue };
-        let busy = |stage: &str| {
-            let busy_us = metrics["stages"][stage]["busy_us"].as_u64().unwrap_or(0);
-            busy_us as f64 / run.as_micros() as f64
-        };
-        cores.verify += busy("verify");
-        cores.core += busy("core");
-        cores.log += busy("log");
+/// What the nodes tell of their work.
+#[derive(Default)]
+struct Work {
+    /// The verification backend, the same on all of them.
+    backend: String,
+    /// The GPU's part of all signatures; `None` where there is no GPU.
+    gpu_share: Option<f64>,
+    stage_cores: StageCores,
+}
+
+impl Work {
+    fn of(nodes: &Nodes, run: Duration) -> Self {
+        let mut work = Self::default();
+        let mut signatures = [0, 0];
+        for address in nodes.api_addresses() {
+            let Ok(metrics) = Client::connect(&address).and_then(|mut client| client.metrics()) else { continue };
+            let busy = |stage: &str| {
+                let busy_us = metrics["stages"][stage]["busy_us"].as_u64().unwrap_or(0);
+                busy_us as f64 / run.as_micros() as f64
+            };
+            work.stage_cores.verify += busy("verify");
+            work.stage_cores.core += busy("core");
+            work.stage_cores.log += busy("log");
+            work.backend = metrics["backend"].as_str().unwrap_or_default().to_owned();
+            for (count, name) in signatures.iter_mut().zip(["signatures_gpu", "signatures_cpu"]) {
+                *count += metrics["verification"]["gpu"][name].as_u64().unwrap_or(0);
+            }
+        }
+        let all: u64 = signatures.iter().sum();
+        work.gpu_share = (all > 0).then(|| signatures[0] as f64 / all as f64);
+        work
     }
-    cores
 }

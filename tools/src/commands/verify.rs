@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use constellation_verify::{Backend, BatchError, Engine, OwnedBatch};
+use constellation_verify::{BatchError, Engine, OwnedBatch};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::BackendArgs;
 use crate::exit::{Exit, Failure, help};
 use crate::output::{Output, printable};
 
@@ -37,9 +38,8 @@ const NAMED_MAX: usize = 10;
 pub struct Args {
     /// The file, or - for standard input
     file: PathBuf,
-    /// The implementation to use: portable or avx512 [default: the fastest that this machine can run]
-    #[arg(long, value_name = "NAME")]
-    backend: Option<Backend>,
+    #[command(flatten)]
+    backend: BackendArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -47,7 +47,7 @@ pub struct Args {
 impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<(), Failure> {
-        let engine = engine(self.backend)?;
+        let engine = self.backend.engine()?;
         let (text, what) = self.read()?;
         let entries: Vec<Entry> = serde_json::from_str(&text).map_err(|error| {
             Failure::new(Exit::BadInput, format_args!("{what} is not a list of signatures: {error}"))
@@ -79,14 +79,6 @@ impl Args {
 
     fn is_stdin(&self) -> bool {
         self.file.as_os_str() == "-"
-    }
-}
-
-/// The engine an operator asked for, or the fastest.
-pub fn engine(backend: Option<Backend>) -> Result<Engine, Failure> {
-    match backend {
-        Some(backend) => Engine::new(backend).map_err(|error| Failure::from_error(Exit::BadInput, &error)),
-        None => Ok(Engine::detect()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The nodes of a devnet: in this process, or one process each. Either way they share nothing but TCP.
 
+use crate::backend::BackendArgs;
 use crate::commands::galaxy::node_failure;
 use crate::exit::{Exit, Failure, note};
 use crate::network::{NewNode, new_genesis};
@@ -34,7 +35,13 @@ enum State {
 
 impl Nodes {
     /// Makes a network of `count` nodes under `dir`, on free ports of loopback, and starts it.
-    pub fn start(dir: &Path, count: usize, processes: bool, stars: Vec<GenesisStar>) -> Result<Self, Failure> {
+    pub fn start(
+        dir: &Path,
+        count: usize,
+        processes: bool,
+        stars: Vec<GenesisStar>,
+        backend: &BackendArgs,
+    ) -> Result<Self, Failure> {
         let mut listeners = Vec::new();
         let mut made = Vec::new();
         for index in 0..count {
@@ -46,6 +53,9 @@ impl Nodes {
             };
             let mut node = NewNode::new(&dir.join(format!("node-{index}")), address(&nodes)?, address(&api)?)?;
             node.config.journal_sync = JournalSync::Process;
+            (node.config.backend, node.config.software_gpu) = (backend.backend, backend.software_gpu);
+            // The nodes share this machine, and the load has its part of it too.
+            node.config.verify_threads = 1;
             made.push(node);
             listeners.push(Listeners { nodes: Some(nodes), api: Some(api) });
         }

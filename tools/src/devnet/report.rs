@@ -38,6 +38,8 @@ pub struct DevnetReport {
     pub stage_cores: StageCores,
     /// The verifying stages' part of all stages' busy time, from 0 to 1.
     pub verify_share: f64,
+    /// The GPU's part of all signatures, from 0 to 1; none without a GPU.
+    pub gpu_share: Option<f64>,
     /// Where the nodes' directories are, if they were kept.
     pub dir: Option<PathBuf>,
 }
@@ -92,7 +94,9 @@ impl fmt::Display for DevnetReport {
         let StageCores { verify, core, log } = self.stage_cores;
         writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2} (all nodes)")?;
         let percent = 100.0 * self.verify_share;
-        writeln!(f, "verified by  {}, in {percent:.0} % of the stages' busy time", self.backend)?;
+        let gpu = self.gpu_share.map(|share| format!(", {:.0} % of the signatures on the GPU", 100.0 * share));
+        let gpu = gpu.unwrap_or_default();
+        writeln!(f, "verified by  {}, in {percent:.0} % of the stages' busy time{gpu}", self.backend)?;
         writeln!(
             f,
             "logs         verified from the first byte and compared in {:.1} s: {} mismatches",
