@@ -13,6 +13,9 @@ pub(super) struct Choice {
 
 /// The best adapter of this machine.
 pub(super) fn choose(software_gpu: bool, force_int32: bool) -> Result<Choice, DeviceError> {
+    if !software_gpu && !may_have_a_gpu() {
+        return Err(DeviceError::NoAdapter(no_adapter(&[])));
+    }
     // No validation layers: the programs are checked by naga and the results by their tags.
     let descriptor =
         InstanceDescriptor { flags: InstanceFlags::empty(), ..InstanceDescriptor::new_without_display_handle() };
@@ -28,6 +31,19 @@ pub(super) fn choose(software_gpu: bool, force_int32: bool) -> Result<Choice, De
     let has_int64 = adapter.features().contains(Features::SHADER_INT64);
     let arithmetic = if has_int64 && !force_int32 { Arithmetic::Int64 } else { Arithmetic::Int32 };
     Ok(Choice { adapter, arithmetic })
+}
+
+/// Whether to ask the drivers at all. They take time to load and write to standard error when there is no screen, which nobody wants to see
+/// on a machine without a GPU.
+#[cfg(target_os = "linux")]
+fn may_have_a_gpu() -> bool {
+    // Of Mesa's drivers, NVIDIA's, AMD's compute driver, and the one for guests of Windows.
+    ["/dev/dri", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"].iter().any(|node| std::path::Path::new(node).exists())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_have_a_gpu() -> bool {
+    true
 }
 
 /// Smaller is better; `None` for an adapter that must not be used.
