@@ -10,6 +10,8 @@ use crate::cpu;
 pub enum Backend {
     /// Any CPU.
     Portable,
+    /// x86-64 with AVX2 and FMA: twice four lanes of doubles.
+    Avx2,
     /// x86-64 with AVX-512 IFMA: eight lanes of 64 bits.
     Avx512,
     /// The GPU, with the CPU standing by.
@@ -20,10 +22,10 @@ pub enum Backend {
 
 impl Backend {
     /// The CPU's backends, the one that runs everywhere first.
-    pub(crate) const CPU: [Self; 2] = [Self::Portable, Self::Avx512];
+    pub(crate) const CPU: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
 
     /// Every backend.
-    const ALL: [Self; 4] = [Self::Portable, Self::Avx512, Self::Gpu, Self::GpuAndCpu];
+    const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Gpu, Self::GpuAndCpu];
 
     /// The CPU's backends that this machine can run; never empty.
     #[must_use]
@@ -42,6 +44,7 @@ impl Backend {
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Gpu => "gpu",
             Self::GpuAndCpu => "gpu+cpu",
@@ -53,9 +56,11 @@ impl Backend {
         match self {
             Self::Portable | Self::Gpu | Self::GpuAndCpu => Vec::new(),
             #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => crate::avx2::Avx2::missing_features(),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => crate::avx512::Avx512::missing_features(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512 => vec!["an x86-64 CPU"],
+            Self::Avx2 | Self::Avx512 => vec!["an x86-64 CPU"],
         }
     }
 }
@@ -153,6 +158,6 @@ mod tests {
         assert_eq!("auto".parse(), Ok(BackendChoice(None)));
         assert_eq!(BackendChoice(None).to_string(), "auto");
         let error = "gpu9000".parse::<Backend>().unwrap_err();
-        assert!(error.to_string().contains("portable, avx512, gpu, gpu+cpu"), "{error}");
+        assert!(error.to_string().contains("portable, avx2, avx512, gpu, gpu+cpu"), "{error}");
     }
 }

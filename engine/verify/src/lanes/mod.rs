@@ -7,12 +7,16 @@
 
 pub(crate) mod decode;
 mod equation;
+#[cfg(test)]
+pub(crate) mod field_tests;
 mod msm;
 mod point;
 mod prepare;
 mod scalar;
 pub(crate) mod sha512;
 pub(crate) mod single;
+#[cfg(test)]
+pub(crate) mod vector_tests;
 
 pub(crate) use equation::Verifier;
 pub(crate) use msm::{Msm, Terms};
@@ -36,6 +40,7 @@ pub(crate) struct Packed3(pub(crate) [u64; 16]);
 pub(crate) struct Packed4(pub(crate) [u64; 24]);
 
 impl Packed3 {
+    pub(crate) const ZERO: Self = Self([0; 16]);
     /// y + x = y − x = 1 and 2dxy = 0: in every backend's form an element of 40 bytes starts with its lowest limb.
     pub(crate) const IDENTITY: Self = Self([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 }

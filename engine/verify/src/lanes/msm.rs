@@ -8,7 +8,8 @@
 use super::point::{Affine, Completed, Extended};
 use super::{Field, LANES, Mask, Packed3, Packed4};
 
-/// A scalar below 2^253, little endian.
+/// A scalar below 2^253 − 2^250, little endian: what the bias of its windows adds, at most 16/15 · 2^253, keeps it inside
+/// [`WIDE_BITS`].
 pub(crate) type Wide = [u64; 4];
 
 /// Bits of the windows' digits: at least 4, so that each lane has a bucket to weigh, and few enough for 16-bit digits.

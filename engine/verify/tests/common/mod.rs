@@ -62,7 +62,7 @@ pub fn engines() -> &'static [Engine] {
     static ENGINES: OnceLock<Vec<Engine>> = OnceLock::new();
     ENGINES.get_or_init(|| {
         let available = Backend::available();
-        for backend in [Backend::Avx512] {
+        for backend in [Backend::Avx2, Backend::Avx512] {
             if !available.contains(&backend) {
                 eprintln!("SKIPPED: this CPU cannot run the {backend} backend, which is NOT TESTED by this run");
             }
