@@ -25,7 +25,8 @@ impl BackendArgs {
     /// The engine, ready: one job is too short to start on the CPU.
     pub fn engine(&self) -> Result<Engine, Failure> {
         let Some(backend) = self.backend.0 else { return Ok(Engine::detect()) };
-        let gpu = GpuOptions { software_gpu: self.software_gpu, ..GpuOptions::default() };
+        // Who asks for a GPU by name wants to see it work, however little there is to do.
+        let gpu = GpuOptions { software_gpu: self.software_gpu, batch_min: 0, ..GpuOptions::default() };
         let options = EngineOptions { backend: Some(backend), gpu, ..EngineOptions::default() };
         let engine = Engine::with_options(&options).map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
         if !engine.wait_ready(GPU_PATIENCE) {
