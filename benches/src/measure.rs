@@ -111,8 +111,15 @@ fn entrants(options: &Options, notes: &mut Vec<String>) -> Result<Vec<Entrant>, 
             Backend::available().into_iter().chain(gpu).collect()
         }
     };
-    let ours = backends.into_iter().map(|backend| Entrant::ours(backend, options.software_gpu));
-    let mut entrants = ours.collect::<Result<Vec<_>, _>>()?;
+    let mut entrants = Vec::new();
+    for backend in backends {
+        match Entrant::ours(backend, options.software_gpu) {
+            Ok(entrant) => entrants.push(entrant),
+            // Nobody asked for this one by name.
+            Err(error) if options.backend.is_none() => notes.push(format!("{backend} is left out: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
     match Program::unpack() {
         Ok(program) => entrants.push(Entrant::Ed25519Simd(program)),
         Err(reason) => notes.push(format!("ed25519-simd is left out, and with it every ratio to it: {reason}")),
@@ -202,6 +209,9 @@ impl<'w> Team<'w> {
             let grow = (pass.as_secs_f64() / elapsed.as_secs_f64().max(1e-9)).clamp(1.0, 8.0);
             // Near enough; and what is known of keys from this turn is what the next ones need.
             if grow < 1.25 || team.pieces >= PIECES_MAX {
+                // A cache may take keys in only when it sees them again.
+                team.turn()?;
+                team.turn()?;
                 return Ok(team);
             }
             team.pieces = ((team.pieces as f64 * grow).ceil() as usize).min(PIECES_MAX);

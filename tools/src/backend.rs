@@ -13,7 +13,7 @@ const GPU_PATIENCE: Duration = Duration::from_secs(90);
 /// What verifies signatures.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BackendArgs {
-    /// The implementation: auto (the CPU's fastest, and a GPU where there is one), gpu, gpu+cpu, avx512, avx2 or portable
+    /// The implementation: auto (the CPU's fastest; nodes add a GPU where there is one), gpu, gpu+cpu, avx512, avx2 or portable
     #[arg(long, value_name = "NAME", default_value_t)]
     pub backend: BackendChoice,
     /// Let a software GPU do for the GPU backends (for tests: it is slower than the CPU itself)
@@ -22,7 +22,7 @@ pub struct BackendArgs {
 }
 
 impl BackendArgs {
-    /// The engine, ready: one job is too short to start on the CPU.
+    /// The engine for one job, ready: that is too short for a GPU nobody asked for by name.
     pub fn engine(&self) -> Result<Engine, Failure> {
         let Some(backend) = self.backend.0 else { return Ok(Engine::detect()) };
         // Who asks for a GPU by name wants to see it work, however little there is to do.

@@ -1,9 +1,9 @@
 //! The verification engine in the protocol's terms.
 
-use constellation_chain::{CheckSignatures, Hash, PublicKey, SKETCH_LEN_BYTES, SignedMessage, Transaction};
+use constellation_chain::{CheckSignatures, Hash, Offer, PublicKey, SKETCH_LEN_BYTES, SignedMessage, Transaction};
 use constellation_protocol::Compute;
 use constellation_verify::gpu::GpuOptions;
-use constellation_verify::{Backend, Batch, Engine, EngineError, EngineOptions, OwnedBatch, Verdicts};
+use constellation_verify::{Backend, Engine, EngineError, EngineOptions, OwnedBatch, Senders};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -71,16 +71,7 @@ impl VerifyEngine {
     }
 
     /// One verdict a transaction: whether all of its signatures hold. All signatures go through the engine as one batch.
-    pub(crate) fn check_transactions(&self, transactions: &[&Transaction]) -> Vec<bool> {
-        Self::check_with(transactions, |batch| self.engine.verify(batch))
-    }
-
-    /// The same for transactions from senders whose signatures were bad of late.
-    pub(crate) fn check_suspect_transactions(&self, transactions: &[&Transaction]) -> Vec<bool> {
-        Self::check_with(transactions, |batch| self.engine.verify_suspect(batch))
-    }
-
-    fn check_with(transactions: &[&Transaction], verify: impl Fn(&Batch<'_>) -> Verdicts) -> Vec<bool> {
+    pub(crate) fn check_transactions(&self, senders: Senders, transactions: &[&Transaction]) -> Vec<bool> {
         let mut batch = SignatureBatch::default();
         let mut ends = Vec::with_capacity(transactions.len());
         for transaction in transactions {
@@ -90,7 +81,7 @@ impl VerifyEngine {
             }
             ends.push(batch.len());
         }
-        let verdicts = batch.verify(verify);
+        let verdicts = batch.verify(&self.engine, senders);
         let mut start = 0;
         ends.into_iter()
             .map(|end| {
@@ -99,6 +90,17 @@ impl VerifyEngine {
                 holds
             })
             .collect()
+    }
+}
+
+impl VerifyEngine {
+    /// One verdict an offer: whether its signature holds. All go through the engine as one batch.
+    pub(crate) fn check_offers<'a>(&self, offers: impl Iterator<Item = &'a Offer>) -> Vec<bool> {
+        let mut batch = SignatureBatch::default();
+        for offer in offers {
+            batch.push(&offer.signature(&offer.message()));
+        }
+        batch.verify(&self.engine, Senders::Any)
     }
 }
 
@@ -120,8 +122,8 @@ impl SignatureBatch {
         self.inner.len() + self.refused
     }
 
-    fn verify(&self, verify: impl Fn(&Batch<'_>) -> Verdicts) -> Vec<bool> {
-        let verdicts = verify(&self.inner.as_batch());
+    fn verify(&self, engine: &Engine, senders: Senders) -> Vec<bool> {
+        let verdicts = engine.verify_from(senders, &self.inner.as_batch());
         verdicts.iter().chain(std::iter::repeat_n(false, self.refused)).collect()
     }
 }
@@ -130,7 +132,7 @@ impl CheckSignatures for VerifyEngine {
     fn check(&self, items: &[SignedMessage<'_>]) -> Vec<bool> {
         let mut batch = SignatureBatch::default();
         items.iter().for_each(|item| batch.push(item));
-        batch.verify(|batch| self.engine.verify(batch))
+        batch.verify(&self.engine, Senders::Any)
     }
 }
 

@@ -7,14 +7,15 @@ use crate::gossip::{self, Item};
 use crate::meter::{Meter, Spent};
 use crate::ring::{Bell, Ring};
 use crate::suspects::{Sender, Suspects};
-use constellation_chain::{CheckSignatures, NetworkId, Offer, Reader, Transaction};
+use constellation_chain::{NetworkId, Offer, Reader, Transaction};
 use constellation_net::{ItemId, PeerId};
+use constellation_verify::Senders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Transactions verified together, at most: past this a batch gains nothing and only waits.
+/// From so many transactions on, no more inputs are taken into a batch: it would gain nothing and only wait.
 const BATCH_MAX: usize = 4096;
 /// Inputs taken into one batch, at most: each holds at most one client request or gossip message.
 const INPUTS_MAX: usize = 256;
@@ -67,9 +68,6 @@ impl Parsed {
 /// An input with the verdicts of its transactions.
 type Verified = (Parsed, Vec<Arc<Transaction>>, Vec<bool>);
 
-/// One of the engine's ways to verify.
-type Check = fn(&VerifyEngine, &[&Transaction]) -> Vec<bool>;
-
 impl VerifyStage {
     pub fn run(self) {
         let mut since = Instant::now();
@@ -84,11 +82,11 @@ impl VerifyStage {
             // Each sender's trust as it was when the batch was taken in, whatever the batch shows.
             let (suspect, clean): (Vec<_>, Vec<_>) =
                 batch.into_iter().partition(|(parsed, _)| suspects.contains(parsed.sender()));
-            let mut verified = self.verify(clean, VerifyEngine::check_transactions);
-            verified.extend(self.verify(suspect, VerifyEngine::check_suspect_transactions));
+            let mut verified = self.verify(clean, Senders::Any);
+            verified.extend(self.verify(suspect, Senders::Suspect));
             self.meter.book(&mut since, Spent::Busy);
+            suspects.observe(verified.iter().map(|(parsed, _, verdicts)| (parsed.sender(), &verdicts[..])));
             for (parsed, transactions, verdicts) in verified {
-                suspects.observe(parsed.sender(), verdicts.iter().all(|valid| *valid));
                 self.pass_on(parsed, transactions, verdicts);
             }
             self.meter.book(&mut since, Spent::HeldUp);
@@ -96,14 +94,16 @@ impl VerifyStage {
     }
 
     /// Verifies all transactions of `batch` together, and gives each input its own verdicts.
-    fn verify(&self, batch: Vec<(Parsed, Vec<Arc<Transaction>>)>, check: Check) -> Vec<Verified> {
+    fn verify(&self, batch: Vec<(Parsed, Vec<Arc<Transaction>>)>, senders: Senders) -> Vec<Verified> {
         if batch.is_empty() {
             return Vec::new();
         }
         let transactions: Vec<&Transaction> =
             batch.iter().flat_map(|(_, transactions)| transactions).map(|one| &**one).collect();
         self.meter.count(transactions.len());
-        let mut verdicts = check(&self.engine, &transactions).into_iter();
+        // A verdict that is missing is no leave to pass.
+        let mut verdicts =
+            self.engine.check_transactions(senders, &transactions).into_iter().chain(std::iter::repeat(false));
         let mut take = |(parsed, transactions): (Parsed, Vec<_>)| {
             let verdicts = verdicts.by_ref().take(transactions.len()).collect();
             (parsed, transactions, verdicts)
@@ -115,7 +115,7 @@ impl VerifyStage {
     fn serve_jobs(&self) {
         while let Some(VerifyJob { job, transactions }) = self.jobs.pop() {
             let borrowed: Vec<&Transaction> = transactions.iter().map(|one| &**one).collect();
-            let verdicts = self.engine.check_transactions(&borrowed);
+            let verdicts = self.engine.check_transactions(Senders::Proposers, &borrowed);
             self.meter.count(transactions.len());
             // The core takes verdicts first of all, and its ring has a place for every job it can have open.
             if self.verdicts.push_waiting(CoreInput::Verdicts { job, verdicts }, &self.stop).is_err() {
@@ -124,13 +124,14 @@ impl VerifyStage {
         }
     }
 
-    /// Takes in what there is, after the jobs. Offers are few and are checked on the way.
+    /// Takes in what there is, jobs before each input. Offers are few and are checked on the way.
     fn collect(&self) -> Vec<(Parsed, Vec<Arc<Transaction>>)> {
         self.serve_jobs();
         let mut batch = Vec::new();
         let mut count = 0;
         while count < BATCH_MAX && batch.len() < INPUTS_MAX {
             let Some(input) = self.inputs.pop() else { break };
+            self.serve_jobs();
             let parsed = match input {
                 VerifyInput::Client { records, reply } => self.parse_request(&records, reply),
                 VerifyInput::ClientOffer { record, reply } => {
@@ -175,13 +176,13 @@ impl VerifyStage {
     }
 
     fn holds(&self, offer: &Offer) -> bool {
-        self.engine.check(&[offer.signature(&offer.message())]) == [true]
+        self.engine.check_offers(std::iter::once(offer)) == [true]
     }
 
     fn parse_items(&self, from: PeerId, items: Vec<(ItemId, Vec<u8>)>) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
         let mut ids = Vec::with_capacity(items.len());
         let mut transactions = Vec::with_capacity(items.len());
-        let mut bad = Vec::new();
+        let (mut bad, mut offers) = (Vec::new(), Vec::new());
         for (id, bytes) in items {
             let item = if gossip::item_id(&bytes) == id {
                 gossip::decode(&bytes, self.network)
@@ -193,8 +194,15 @@ impl VerifyStage {
                     ids.push(id);
                     transactions.push(transaction);
                 }
-                Ok(Item::Offer(offer)) if self.holds(&offer) => self.give_core(CoreInput::Offer { offer, reply: None }),
-                Ok(Item::Offer(_)) | Err(_) => bad.push(id),
+                Ok(Item::Offer(offer)) => offers.push((id, offer)),
+                Err(_) => bad.push(id),
+            }
+        }
+        let verdicts = self.engine.check_offers(offers.iter().map(|(_, offer)| &**offer));
+        for ((id, offer), holds) in offers.into_iter().zip(verdicts) {
+            match holds {
+                true => self.give_core(CoreInput::Offer { offer, reply: None }),
+                false => bad.push(id),
             }
         }
         self.blame(from, bad);

@@ -4,7 +4,7 @@
 //! A forger who could foresee the coefficients could choose two bad signatures whose errors cancel. He cannot: they are made after he has
 //! sent the batch, from a seed that he never sees, and each depends on every hash SHA-512(R ‖ A ‖ M) and every S of the batch. So even where
 //! the system's randomness is weak, or repeats after a machine was cloned, changing any part of any signature changes all
-//! coefficients, and aiming at them means finding a collision for some 2^128 batches.
+//! coefficients, and aiming at them means trying some 2^128 batches.
 
 /// Domain of the hash; it differs from all others of the project.
 const CONTEXT: &str = "constellation verify 2026 batch coefficients";

@@ -16,7 +16,7 @@ pub struct EngineOptions {
     pub backend: Option<Backend>,
     /// Threads of the CPU that one call may use, the calling one at least.
     pub threads: NonZeroUsize,
-    /// About how many decoded public keys to keep, of some 190 bytes each; 0 for none.
+    /// About how many decoded public keys to keep, of some 165 bytes each; 0 for none.
     pub known_keys_max: usize,
     /// What the GPU may use and how far it may go. Whether it shares with the CPU is for `backend` to say.
     pub gpu: GpuOptions,
@@ -77,10 +77,9 @@ impl Engine {
     }
 
     fn with_gpu(backend: Backend, cpu: Cpu, options: &EngineOptions) -> Self {
-        let cpu = Arc::new(cpu);
         let share_with_cpu = backend == Backend::GpuAndCpu;
-        let gpu = shared_gpu(GpuOptions { share_with_cpu, ..options.gpu.clone() }, &cpu);
-        Self { backend, cpu, gpu: Some(gpu) }
+        let gpu = shared_gpu(GpuOptions { share_with_cpu, ..options.gpu.clone() });
+        Self { backend, cpu: Arc::new(cpu), gpu: Some(gpu) }
     }
 
     /// The backend in use.
@@ -111,20 +110,16 @@ impl Engine {
     /// verdicts are there.
     #[must_use]
     pub fn verify(&self, batch: &Batch<'_>) -> Verdicts {
-        match &self.gpu {
-            Some(gpu) => gpu.verify(batch),
-            None => self.cpu.verify(batch, Senders::Any),
-        }
+        self.verify_from(Senders::Any, batch)
     }
 
-    /// The same for signatures of senders that sent bad ones of late: how many of theirs are bad has no say in how those of
-    /// others are grouped, so that a spammer slows down nobody else.
+    /// The same, where `senders` are of one kind: how many signatures of one kind are bad has no say in how those of the others are
+    /// grouped, so that a spammer slows down nobody else.
     #[must_use]
-    pub fn verify_suspect(&self, batch: &Batch<'_>) -> Verdicts {
+    pub fn verify_from(&self, senders: Senders, batch: &Batch<'_>) -> Verdicts {
         match &self.gpu {
-            // A GPU gives each signature its own verdict: bad ones cost what good ones do.
-            Some(gpu) => gpu.verify(batch),
-            None => self.cpu.verify(batch, Senders::Suspect),
+            Some(gpu) => gpu.verify(batch, &|part| self.cpu.verify(part, senders)),
+            None => self.cpu.verify(batch, senders),
         }
     }
 
@@ -153,17 +148,16 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// The process's GPU for these options: engines share one, as they share the machine. Its CPU, and the directory of its compiled programs,
-/// are those of the first of them.
-fn shared_gpu(options: GpuOptions, cpu: &Arc<Cpu>) -> Arc<Gpu> {
+/// The process's GPU for these options: engines share one, as they share the machine. The directory of its compiled programs is that of
+/// the first of them.
+fn shared_gpu(options: GpuOptions) -> Arc<Gpu> {
     static GPUS: Mutex<Vec<(GpuOptions, Weak<Gpu>)>> = Mutex::new(Vec::new());
     let mut gpus = GPUS.lock().unwrap_or_else(PoisonError::into_inner);
     gpus.retain(|(_, gpu)| gpu.strong_count() > 0);
     let wanted = GpuOptions { cache_directory: None, ..options.clone() };
     let running = gpus.iter().find(|(known, _)| *known == wanted).and_then(|(_, gpu)| gpu.upgrade());
     running.unwrap_or_else(|| {
-        let cpu = Arc::clone(cpu);
-        let gpu = Arc::new(Gpu::start(options, Arc::new(move |batch| cpu.verify(batch, Senders::Any))));
+        let gpu = Arc::new(Gpu::start(options));
         gpus.push((wanted, Arc::downgrade(&gpu)));
         gpu
     })

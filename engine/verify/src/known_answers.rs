@@ -1,4 +1,4 @@
-//! Signatures with known verdicts, made here from fixed secrets: what a backend must get right before it is used.
+//! Signatures with known verdicts, made here from fixed secrets: what a CPU backend must get right to be picked by itself, and a GPU to be used at all.
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::scalar::Scalar;

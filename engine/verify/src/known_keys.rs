@@ -1,7 +1,7 @@
 //! The keys of known stars, decoded: a bounded cache that keys seen once do not enter and that one-time keys cannot empty.
 //!
-//! Sets of four ways. A key enters when it is seen a second time (a tag of the first time is kept elsewhere), and takes the place of one
-//! that was not asked for since the last such choice. The places of keys depend on a secret of this cache, so that nobody can
+//! Sets of four ways. A key enters when a signature of it is seen a second time (a tag of the first time is kept elsewhere), and takes the
+//! place of one that was not asked for since all of a set were; where all have been asked for, the first one's. The places of keys depend on a secret of this cache, so that nobody can
 //! choose keys that crowd each other out.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -10,6 +10,9 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use crate::lanes::Packed3;
 
 const WAYS: usize = 4;
+
+/// However many are asked for.
+const KEYS_MAX: usize = 1 << 24;
 
 /// A key that no one has: y = 0 is a point of small order. It marks an empty place.
 const EMPTY: [u8; 32] = [0; 32];
@@ -31,9 +34,9 @@ pub(crate) struct Table {
 }
 
 impl KnownKeys {
-    /// A cache of about `keys_max` keys: the next power of two, of some 190 bytes each.
+    /// A cache of about `keys_max` keys: the next power of two, of some 165 bytes each, and at most 2^24.
     pub(crate) fn new(keys_max: usize, hasher: KeyHasher) -> Self {
-        let places = keys_max.next_power_of_two().max(WAYS);
+        let places = keys_max.min(KEYS_MAX).next_power_of_two().max(WAYS);
         let table = Table {
             keys: vec![EMPTY; places],
             points: vec![[0; 16]; places],

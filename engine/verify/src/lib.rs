@@ -39,6 +39,7 @@ mod suspicion;
 
 pub use backend::{Backend, BackendChoice, EngineError};
 pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};
+pub use cpu::Senders;
 pub use engine::{Engine, EngineOptions};
 pub use messages::{Messages, transaction_ids};
 pub use sketch::{SKETCH_BINS, matching_bins, similarity, sketch};

@@ -6,12 +6,14 @@
 mod common;
 
 use common::{
-    Bytes, assert_verdicts, for_each_backend, oracle_verdicts, push_corrupted, push_non_canonical, push_small_order,
-    push_torsion_shifted, push_valid, reordered,
+    Bytes, assert_verdicts, for_each_backend, for_each_fresh_backend, oracle_verdicts, push_corrupted,
+    push_non_canonical, push_small_order, push_torsion_shifted, push_valid, reordered,
 };
 use std::sync::OnceLock;
 
 use constellation_verify::{Backend, Batch, Engine, EngineOptions, OwnedBatch};
+use curve25519_dalek::scalar::Scalar;
+use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -109,6 +111,44 @@ fn small_order_parts_do_not_matter() {
     for_each_backend(|engine| assert!(engine.verify(&only_valid.as_batch()).all(), "{}", engine.backend()));
 }
 
+/// What random coefficients are for: in a plain sum of equations these would pass.
+#[test]
+fn errors_that_cancel_each_other_are_found() {
+    let valid = valid_signatures().as_batch();
+    let [one, minus_one, minus_two] = [Scalar::ONE, -Scalar::ONE, -Scalar::from(2_u64)];
+    for (errors, size) in [
+        (&[(3, one), (5, minus_one)][..], 64),
+        (&[(0, one), (63, minus_one)], 64),
+        (&[(10, one), (11, one), (40, minus_two)], 64),
+        (&[(7, one), (500, minus_one)], 1000),
+    ] {
+        for same_signer in [false, true] {
+            let order: Vec<usize> = (0..size).collect();
+            let mut right = reordered(&valid, &order);
+            if same_signer {
+                right.clear();
+                let key = SigningKey::from_bytes(&[9; 32]);
+                for index in 0..size {
+                    let message = index.to_le_bytes();
+                    let signature = key.sign(&message).to_bytes();
+                    right.push(&key.verifying_key().to_bytes(), &signature, &[&message]).unwrap();
+                }
+            }
+            let right = right.as_batch();
+            let mut signatures = right.signatures().to_vec();
+            for (place, error) in errors {
+                let s = signatures[*place].last_chunk_mut::<32>().unwrap();
+                *s = (Scalar::from_canonical_bytes(*s).unwrap() + error).to_bytes();
+            }
+            let (bytes, ends) = laid_out(&right);
+            let batch = Batch::new(right.public_keys(), &signatures, &bytes, &ends).unwrap();
+            let expected: Vec<bool> =
+                order.iter().map(|index| !errors.iter().any(|(place, _)| place == index)).collect();
+            for_each_fresh_backend(|engine| assert_verdicts(engine, &engine.verify(&batch), &expected));
+        }
+    }
+}
+
 #[test]
 fn what_only_the_byte_checks_refuse_is_refused() {
     let mut bytes = Bytes::new(200);
@@ -186,7 +226,7 @@ proptest! {
         let (bytes, ends) = laid_out(&right);
         let batch = Batch::new(right.public_keys(), &signatures, &bytes, &ends).unwrap();
         let expected: Vec<bool> = order.iter().map(|&index| index != bad).collect();
-        for_each_backend(|engine| assert_verdicts(engine, &engine.verify(&batch), &expected));
+        for_each_fresh_backend(|engine| assert_verdicts(engine, &engine.verify(&batch), &expected));
     }
 
     #[test]

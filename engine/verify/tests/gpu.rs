@@ -4,11 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use constellation_verify::gpu::{CpuFallback, Gpu, GpuOptions, GpuTimeouts};
-use constellation_verify::{Backend, Engine, Messages, OwnedBatch, Verdicts};
+use constellation_verify::gpu::{Gpu, GpuOptions, GpuTimeouts};
+use constellation_verify::{Backend, Batch, Engine, Messages, OwnedBatch, Verdicts};
 use ed25519_dalek::{Signer, SigningKey};
 
 /// A software adapter may have to compile for as long as this on a busy machine.
@@ -27,15 +26,14 @@ fn options() -> GpuOptions {
     }
 }
 
-fn cpu() -> CpuFallback {
-    let engine = Engine::new(Backend::Portable).unwrap();
-    Arc::new(move |batch| engine.verify(batch))
+fn on_cpu(batch: &Batch<'_>) -> Verdicts {
+    Engine::new(Backend::Portable).unwrap().verify(batch)
 }
 
 /// The GPU, taken in; `None` where the machine has none at all and none is required.
 fn ready(options: GpuOptions) -> Option<Gpu> {
     let start = Instant::now();
-    let gpu = Gpu::start(options, cpu());
+    let gpu = Gpu::start(options);
     while !gpu.wait_ready(Duration::from_millis(20)) {
         let Some(fault) = gpu.last_fault() else {
             assert!(start.elapsed() < READY_WITHIN, "no device after {READY_WITHIN:?}");
@@ -72,8 +70,8 @@ fn signatures(count: usize) -> OwnedBatch {
 }
 
 fn check_verdicts(gpu: &Gpu, batch: &OwnedBatch) -> Verdicts {
-    let verdicts = gpu.verify(&batch.as_batch());
-    let expected = cpu()(&batch.as_batch());
+    let verdicts = gpu.verify(&batch.as_batch(), &on_cpu);
+    let expected = on_cpu(&batch.as_batch());
     for (index, (verdict, expected)) in verdicts.iter().zip(expected.iter()).enumerate() {
         assert_eq!(verdict, expected, "signature {index} of {}", batch.len());
     }

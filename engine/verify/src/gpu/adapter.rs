@@ -13,8 +13,8 @@ pub(super) struct Choice {
 
 /// The best adapter of this machine.
 pub(super) fn choose(software_gpu: bool, force_int32: bool) -> Result<Choice, DeviceError> {
-    if !software_gpu && !may_have_a_gpu() {
-        return Err(DeviceError::NoAdapter(no_adapter(&[])));
+    if !software_gpu && !may_be_there() {
+        return Err(none());
     }
     // No validation layers: the programs are checked by naga and the results by their tags.
     let descriptor =
@@ -36,13 +36,13 @@ pub(super) fn choose(software_gpu: bool, force_int32: bool) -> Result<Choice, De
 /// Whether to ask the drivers at all. They take time to load and write to standard error when there is no screen, which nobody wants to see
 /// on a machine without a GPU.
 #[cfg(target_os = "linux")]
-fn may_have_a_gpu() -> bool {
+pub(super) fn may_be_there() -> bool {
     // Of Mesa's drivers, NVIDIA's, AMD's compute driver, and the one for guests of Windows.
     ["/dev/dri", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"].iter().any(|node| std::path::Path::new(node).exists())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn may_have_a_gpu() -> bool {
+pub(super) fn may_be_there() -> bool {
     true
 }
 
@@ -56,6 +56,11 @@ fn preference(kind: DeviceType, software_gpu: bool) -> Option<u8> {
         // Slower than the CPU backends on the same cores: for tests only.
         DeviceType::Cpu => software_gpu.then_some(4),
     }
+}
+
+/// There is nothing at all.
+pub(super) fn none() -> DeviceError {
+    DeviceError::NoAdapter(no_adapter(&[]))
 }
 
 fn no_adapter(refused: &[String]) -> String {

@@ -84,8 +84,9 @@ impl<'a, W: Work> Call<'a, W> {
     pub(super) fn share_with_cpu(mut self) -> Self {
         let (len, speeds) = (self.work.len(), self.gpu.shared.speeds());
         let known = speeds.gpu > 0.0 && speeds.cpu > 0.0;
-        let share = if known { speeds.gpu / (speeds.gpu + speeds.cpu) } else { 0.5 };
-        let cut = (len as f64 * share.clamp(SHARE_LEAST, 1.0 - SHARE_LEAST)).round() as usize;
+        let share = speeds.gpu_share(len).unwrap_or(len / 2);
+        let least = (len as f64 * SHARE_LEAST).round() as usize;
+        let cut = share.clamp(least, len - least);
         (self.for_gpu, self.for_cpu) = (0..cut, cut..len);
         let piece = if known { self.request_len as f64 * speeds.cpu / speeds.gpu } else { 0.0 };
         self.piece_len = (piece as usize).max(CPU_PIECE_MIN);

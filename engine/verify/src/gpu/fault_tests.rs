@@ -1,7 +1,7 @@
 //! Every way a device can fail, alone and in random order: each signature still gets the verdict of the rule, and each
 //! request is accounted for.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn options() -> GpuOptions {
 }
 
 fn start(script: &Script, options: GpuOptions) -> Gpu {
-    Gpu::start_with(script.make(REQUEST_LEN), options, Arc::new(portable::verify))
+    Gpu::start_with(script.make(REQUEST_LEN), options)
 }
 
 /// Signatures of which some are valid, with the CPU's verdicts.
@@ -68,7 +68,7 @@ fn one_fault(act: Act, counted: impl Fn(&GpuCounters) -> u64, devices_made: usiz
     let (batch, expected) = known();
 
     script.set([Act::Answer, act.clone()]);
-    assert_eq!(gpu.verify(&batch.as_batch()), *expected, "{act:?}");
+    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected, "{act:?}");
     let counters = gpu.counters();
     assert_accounted_for(counters);
     assert!(counted(&counters) >= 1, "{act:?}: {counters:?}");
@@ -78,7 +78,7 @@ fn one_fault(act: Act, counted: impl Fn(&GpuCounters) -> u64, devices_made: usiz
     assert_eq!(counters.signatures_gpu + counters.signatures_cpu, batch.len() as u64);
 
     assert!(gpu.wait_ready(LONG), "{act:?}: the GPU comes back");
-    assert_eq!(gpu.verify(&batch.as_batch()), *expected);
+    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
     assert_eq!(gpu.counters().answered, counters.answered + 4, "{act:?}");
     assert_eq!(gpu.counters().taken_in, 2, "{act:?}");
     assert_eq!(script.devices_made(), devices_made, "{act:?}");
@@ -119,7 +119,7 @@ fn only_the_faulty_request_is_redone() {
     assert!(gpu.wait_ready(LONG));
     script.set([Act::Garbage]);
     let one = part(0, REQUEST_LEN);
-    assert_eq!(gpu.verify(&one.as_batch()), portable::verify(&one.as_batch()));
+    assert_eq!(gpu.verify(&one.as_batch(), &portable::verify), portable::verify(&one.as_batch()));
     let counters = gpu.counters();
     assert_eq!((counters.requests, counters.redone_garbled, counters.answered), (1, 1, 0));
     assert_eq!((counters.signatures_gpu, counters.signatures_cpu), (0, REQUEST_LEN as u64));
@@ -131,9 +131,9 @@ fn a_device_that_cannot_be_made_is_tried_again() {
     script.fail_creations(3);
     let gpu = start(&script, options());
     let (batch, expected) = known();
-    assert_eq!(gpu.verify(&batch.as_batch()), *expected);
+    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
     assert!(gpu.wait_ready(LONG));
-    assert_eq!(gpu.verify(&batch.as_batch()), *expected);
+    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
     assert_eq!(gpu.counters().answered, 4);
     assert_eq!(script.devices_made(), 1);
 }
@@ -159,11 +159,11 @@ fn a_hanging_driver_stops_nobody() {
     let (release, hanging) = crossbeam::channel::bounded(0);
     script.set([Act::Hang(hanging)]);
     let (batch, expected) = known();
-    assert_eq!(gpu.verify(&batch.as_batch()), *expected);
+    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
     let counters = gpu.counters();
     assert_accounted_for(counters);
     assert!(counters.redone_late >= 1, "{counters:?}");
-    assert_eq!(gpu.verify(&batch.as_batch()), *expected);
+    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
     assert_eq!(gpu.counters().requests, counters.requests, "nothing more goes to a thread that hangs");
 
     drop(release);
@@ -183,7 +183,7 @@ fn long_messages_are_for_the_cpu() {
     let valid = part(first_valid, 1);
     let valid = valid.as_batch();
     batch.push(&valid.public_keys()[0], &valid.signatures()[0], &[valid.messages().at(0)]).unwrap();
-    let verdicts = gpu.verify(&batch.as_batch());
+    let verdicts = gpu.verify(&batch.as_batch(), &portable::verify);
     assert_eq!(verdicts, portable::verify(&batch.as_batch()));
     assert!(verdicts.get(31) && !verdicts.get(30));
     assert_eq!((gpu.counters().signatures_gpu, gpu.counters().signatures_cpu), (31, 1));
@@ -196,7 +196,7 @@ fn both_sides_share_a_batch() {
     assert!(gpu.wait_ready(LONG));
     let (batch, expected) = known();
     for round in 1..=20 {
-        assert_eq!(gpu.verify(&batch.as_batch()), *expected);
+        assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
         let counters = gpu.counters();
         assert_eq!(counters.signatures_gpu + counters.signatures_cpu, round * batch.len() as u64);
         assert_accounted_for(counters);
@@ -275,7 +275,7 @@ proptest! {
 }
 
 fn assert_verdicts(gpu: &Gpu, batch: &Batch<'_>, first: usize) {
-    let verdicts = gpu.verify(batch);
+    let verdicts = gpu.verify(batch, &portable::verify);
     assert_eq!(verdicts.len(), batch.len());
     for (index, verdict) in verdicts.iter().enumerate() {
         assert_eq!(verdict, known().1.get(first + index), "signature {index}");

@@ -1,7 +1,8 @@
-//! The GPU backend: verification, ids and sketches on the machine's GPU, with the CPU standing by. Whatever the device
-//! does (comes late, is lost, runs out of memory, returns another batch's result or none at all), every signature gets
+//! The GPU backend: verification, ids and sketches on the machine's GPU, with the CPU standing by. Whether the device comes
+//! late, is lost, runs out of memory, or returns another batch's result, half of one or none at all, every signature gets
 //! the verdict of the rule: a result counts only when all of it carries the marks of its request, and the CPU does what
-//! the GPU did not.
+//! the GPU did not. What this cannot tell is a device that computes wrongly and marks its results rightly: against that there is the
+//! self-test, before it is taken in and after every fault.
 //!
 //! One thread owns the device. Callers pack requests on their own threads, hand them over through a bounded queue and
 //! wait no longer than a bound; so a driver that hangs stops nobody.
@@ -16,6 +17,11 @@
 //! | `runner` | what callers hold |
 //! | `call`, `work` | one caller's batch: split, shared with the CPU, redone where needed |
 //! | `shared` | what the threads and the operator see: open or not, counters |
+
+use std::thread;
+use std::time::Duration;
+
+use crossbeam::channel::bounded;
 
 mod adapter;
 mod call;
@@ -38,13 +44,30 @@ mod double;
 mod fault_tests;
 
 pub use device::StageTimes;
-pub use runner::{CpuFallback, Gpu, GpuOptions, GpuTimeouts};
+pub use runner::{Gpu, GpuOptions, GpuTimeouts, OnCpu};
 pub use shared::GpuCounters;
 
-/// The name of the adapter that [`Gpu::start`] would choose.
+/// How long drivers may take to tell what adapters there are.
+const FIND_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The name of the adapter that [`Gpu::start`] would choose. The drivers are asked on a thread of their own, so that one that hangs or
+/// panics is as good as none.
 ///
 /// # Errors
 /// What was found instead, and the remedy.
 pub fn find(software_gpu: bool) -> Result<String, String> {
-    adapter::choose(software_gpu, false).map(|choice| choice.adapter.get_info().name).map_err(|error| error.to_string())
+    if !software_gpu && !adapter::may_be_there() {
+        return Err(adapter::none().to_string());
+    }
+    let (sender, receiver) = bounded(1);
+    let ask = move || {
+        let found = adapter::choose(software_gpu, false);
+        let name = found.map(|choice| choice.adapter.get_info().name).map_err(|error| error.to_string());
+        // Whoever asked may have given up.
+        sender.send(name).ok();
+    };
+    let asked = thread::Builder::new().name("gpu-find".to_owned()).spawn(ask);
+    let no_answer = |_| "its driver gave no answer; see the kernel's log, or choose a CPU backend".to_owned();
+    asked.map_err(|error| error.to_string())?;
+    receiver.recv_timeout(FIND_PATIENCE).map_err(no_answer)?
 }

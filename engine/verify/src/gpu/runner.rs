@@ -18,7 +18,7 @@ use super::worker::{Job, Worker};
 use crate::{Batch, Messages, OwnedBatch, SKETCH_BINS, Verdicts};
 
 /// Verifies a batch on the CPU: what the GPU's verdicts must equal, and what stands in for it.
-pub type CpuFallback = Arc<dyn Fn(&Batch<'_>) -> Verdicts + Send + Sync>;
+pub type OnCpu<'a> = dyn Fn(&Batch<'_>) -> Verdicts + 'a;
 
 /// Requests that wait for the GPU thread, of all callers.
 const QUEUE_LEN: usize = 4;
@@ -81,8 +81,8 @@ pub struct GpuTimeouts {
 impl Default for GpuTimeouts {
     fn default() -> Self {
         Self {
-            deadline: Duration::from_secs(2),
-            patience: Duration::from_secs(6),
+            deadline: Duration::from_millis(500),
+            patience: Duration::from_millis(1500),
             back_off_first: Duration::from_secs(1),
             back_off_max: Duration::from_secs(300),
         }
@@ -95,7 +95,6 @@ pub struct Gpu {
     pub(super) options: GpuOptions,
     /// `None` only while the engine ends.
     pub(super) jobs: Option<Sender<Job>>,
-    cpu: CpuFallback,
     /// Closed when the GPU thread has ended.
     ended: Receiver<()>,
     spare: Mutex<Vec<Vec<u32>>>,
@@ -109,20 +108,20 @@ impl fmt::Debug for Gpu {
 
 impl Gpu {
     /// Returns at once. A thread makes the device, compiles the programs and tests them; until it has taken the GPU in,
-    /// and whenever it gives it up, `cpu` does the work.
+    /// and whenever it gives it up, the CPU does the work.
     #[must_use]
-    pub fn start(options: GpuOptions, cpu: CpuFallback) -> Self {
+    pub fn start(options: GpuOptions) -> Self {
         let (software_gpu, force_int32) = (options.software_gpu, options.force_int32);
         let cache_directory = options.cache_directory.clone();
         let make: MakeDevice = Box::new(move || {
             let device = WgpuDevice::new(software_gpu, force_int32, cache_directory.as_deref())?;
             Ok(Box::new(device))
         });
-        Self::start_with(make, options, cpu)
+        Self::start_with(make, options)
     }
 
     /// The same on any device.
-    pub(super) fn start_with(make: MakeDevice, options: GpuOptions, cpu: CpuFallback) -> Self {
+    pub(super) fn start_with(make: MakeDevice, options: GpuOptions) -> Self {
         let (jobs, queue) = bounded(QUEUE_LEN);
         let (end, ended) = bounded(0);
         let shared = Arc::new(Shared::default());
@@ -134,17 +133,16 @@ impl Gpu {
         if let Err(error) = thread::Builder::new().name("gpu".to_owned()).spawn(run) {
             tracing::warn!(%error, "there is no thread for the GPU and the CPU verifies; raise the limit of threads");
         }
-        Self { shared, options, jobs: Some(jobs), cpu, ended, spare: Mutex::default() }
+        Self { shared, options, jobs: Some(jobs), ended, spare: Mutex::default() }
     }
 
-    /// Verifies every signature of `batch`: the same verdicts as the CPU's, whatever the device does. Any number of
-    /// threads may call at once.
+    /// Verifies every signature of `batch`, with `cpu` for what is not the GPU's. Any number of threads may call at once.
     #[must_use]
-    pub fn verify(&self, batch: &Batch<'_>) -> Verdicts {
+    pub fn verify(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
         if batch.messages().iter().all(|message| message.len() <= MESSAGE_LEN_MAX_BYTES) {
-            self.verify_short(batch)
+            self.verify_short(batch, cpu)
         } else {
-            self.verify_apart(batch)
+            self.verify_apart(batch, cpu)
         }
     }
 
@@ -206,12 +204,14 @@ impl Gpu {
     }
 
     /// A batch without long messages.
-    fn verify_short(&self, batch: &Batch<'_>) -> Verdicts {
+    fn verify_short(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
         let request_len = self.shared.request_len();
-        if request_len == 0 || batch.len() < self.options.batch_min {
-            return self.verify_on_cpu(batch);
+        let is_small = batch.len() < self.options.batch_min;
+        let is_slower = self.options.share_with_cpu && self.shared.speeds().gpu_share(batch.len()) == Some(0);
+        if request_len == 0 || is_small || is_slower {
+            return self.verify_on_cpu(batch, cpu);
         }
-        let call = Call::new(self, VerifyWork::new(batch, &self.cpu), request_len);
+        let call = Call::new(self, VerifyWork::new(batch, cpu), request_len);
         let call = if self.options.share_with_cpu { call.share_with_cpu() } else { call };
         let done = call.run();
         self.note(&done);
@@ -219,12 +219,12 @@ impl Gpu {
     }
 
     /// A batch with long messages: those are the CPU's.
-    fn verify_apart(&self, batch: &Batch<'_>) -> Verdicts {
+    fn verify_apart(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
         let mut verdicts = Verdicts::none_valid(batch.len());
         for is_long in [false, true] {
             let (part, indices) = select(batch, |message| (message.len() > MESSAGE_LEN_MAX_BYTES) == is_long);
             let part = part.as_batch();
-            let of_part = if is_long { self.verify_on_cpu(&part) } else { self.verify_short(&part) };
+            let of_part = if is_long { self.verify_on_cpu(&part, cpu) } else { self.verify_short(&part, cpu) };
             for (valid, index) in of_part.iter().zip(indices) {
                 if valid {
                     verdicts.set_valid(index);
@@ -234,9 +234,9 @@ impl Gpu {
         verdicts
     }
 
-    fn verify_on_cpu(&self, batch: &Batch<'_>) -> Verdicts {
+    fn verify_on_cpu(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
         let start = Instant::now();
-        let mut work = VerifyWork::new(batch, &self.cpu);
+        let mut work = VerifyWork::new(batch, cpu);
         work.do_on_cpu(0..batch.len());
         let cpu = Part { items: batch.len(), time: start.elapsed() };
         let done = Done { work, gpu: Part::default(), cpu };

@@ -41,6 +41,8 @@ pub(super) struct Calibration {
     /// The smallest batch that comes close to the best speed.
     pub(super) batch: usize,
     pub(super) signatures_per_s: f64,
+    /// What a request takes beyond its signatures at that speed.
+    pub(super) latency: Duration,
 }
 
 /// Asks `device` what is known and compares, each request within `patience`.
@@ -89,9 +91,10 @@ pub(super) fn calibrate(
     patience: Duration,
 ) -> Result<Calibration, SelfTestError> {
     let batch_max = batch_max.min(device.items_max()).max(1);
-    let (known, _) = known_signatures(SIGNATURES);
+    let (known, verdicts) = known_answers(SIGNATURES, SPOIL_EVERY);
     let mut batch = OwnedBatch::new();
     let mut best: Option<Calibration> = None;
+    let mut smallest: Option<(usize, Duration)> = None;
     let mut size = CALIBRATION_MIN.min(batch_max);
     loop {
         repeat(&known, &mut batch, size);
@@ -100,10 +103,18 @@ pub(super) fn calibrate(
         let mut elapsed = Duration::ZERO;
         for _ in 0..2 {
             let start = Instant::now();
-            ask(device, &request, patience)?;
+            let words = ask(device, &request, patience)?;
             elapsed = start.elapsed();
+            let expected = words_of(verdicts.iter().copied().cycle().take(size));
+            match request.answer(&words) {
+                Ok(Answer::Verdicts(answer)) if answer == expected => {}
+                _ => return Err(SelfTestError::Wrong("a known signature of a large batch got the wrong verdict")),
+            }
         }
-        let found = Calibration { batch: size, signatures_per_s: size as f64 / elapsed.as_secs_f64().max(1e-9) };
+        let (least, shortest) = *smallest.get_or_insert((size, elapsed));
+        let signatures_per_s = size as f64 / elapsed.as_secs_f64().max(1e-9);
+        let latency = shortest.saturating_sub(Duration::from_secs_f64(least as f64 / signatures_per_s));
+        let found = Calibration { batch: size, signatures_per_s, latency };
         let gains = best.is_none_or(|best| found.signatures_per_s > best.signatures_per_s * (1.0 + LEAST_GAIN));
         if gains {
             best = Some(found);
@@ -135,6 +146,17 @@ fn repeat(known: &OwnedBatch, batch: &mut OwnedBatch, size: usize) {
 /// Signatures, and the verdict that each was made to have as a bit of 32-bit words.
 pub(super) fn known_signatures(count: usize) -> (OwnedBatch, Vec<u32>) {
     let (batch, verdicts) = known_answers(count, SPOIL_EVERY);
-    let word = |verdicts: &[bool]| verdicts.iter().rev().fold(0, |word, &valid| word << 1 | u32::from(valid));
-    (batch, verdicts.chunks(32).map(word).collect())
+    (batch, words_of(verdicts.into_iter()))
+}
+
+/// Verdicts as bits of 32-bit words.
+fn words_of(verdicts: impl Iterator<Item = bool>) -> Vec<u32> {
+    let mut words = Vec::new();
+    for (index, valid) in verdicts.enumerate() {
+        if index.is_multiple_of(32) {
+            words.push(0);
+        }
+        words[index / 32] |= u32::from(valid) << (index % 32);
+    }
+    words
 }

@@ -100,6 +100,22 @@ impl GpuCounters {
 pub(super) struct Speeds {
     pub(super) gpu: f64,
     pub(super) cpu: f64,
+    /// What a request takes however few signatures it has, in seconds.
+    pub(super) gpu_latency_s: f64,
+}
+
+impl Speeds {
+    /// How many of `len` signatures the GPU should do so that it ends together with the CPU; none where the CPU alone is sooner done.
+    /// `None` while one of the two is not measured.
+    pub(super) fn gpu_share(&self, len: usize) -> Option<usize> {
+        let &Self { gpu, cpu, gpu_latency_s } = self;
+        if gpu <= 0.0 || cpu <= 0.0 {
+            return None;
+        }
+        // latency + share / gpu = (len − share) / cpu
+        let share = (len as f64 / cpu - gpu_latency_s) * gpu * cpu / (gpu + cpu);
+        Some((share.max(0.0).round() as usize).min(len))
+    }
 }
 
 /// The weight of the newest measurement in a moving average.
@@ -141,6 +157,7 @@ impl Shared {
         state.device = Some(device);
         state.counters.taken_in += 1;
         state.speeds.gpu = found.signatures_per_s;
+        state.speeds.gpu_latency_s = found.latency.as_secs_f64();
         self.request_len.store(found.batch, Ordering::Release);
         self.opened.notify_all();
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use constellation_shaders::layout::{ID_MESSAGE_BYTES_MAX, PackError};
 
 use super::request::{self, Answer, Request};
-use super::runner::CpuFallback;
+use super::runner::OnCpu;
 use crate::{Batch, Messages, SKETCH_BINS, Verdicts};
 
 /// Work on items `0..len`, any range of which can be done on its own, by either side.
@@ -29,12 +29,12 @@ pub(super) trait Work {
 /// Verdicts for a batch, none of whose messages is too long for the device.
 pub(super) struct VerifyWork<'a> {
     pub(super) batch: &'a Batch<'a>,
-    pub(super) cpu: &'a CpuFallback,
+    pub(super) cpu: &'a OnCpu<'a>,
     pub(super) verdicts: Verdicts,
 }
 
 impl<'a> VerifyWork<'a> {
-    pub(super) fn new(batch: &'a Batch<'a>, cpu: &'a CpuFallback) -> Self {
+    pub(super) fn new(batch: &'a Batch<'a>, cpu: &'a OnCpu<'a>) -> Self {
         Self { batch, cpu, verdicts: Verdicts::none_valid(batch.len()) }
     }
 }

@@ -21,7 +21,7 @@ use crate::{Batch, Verdicts, rule};
 const SINGLE_MAX: usize = 28;
 
 /// For each signature of a group, how many may go through combinations after the group's own has failed. One bad signature in a
-/// group is found within twice the group, and a single verdict costs as much as nine terms of a combination.
+/// group is found within twice the group, and a single verdict costs as much as some eight signatures in a combination.
 const SEARCH_PER_SIGNATURE: usize = 3;
 
 /// Verifies batches with one backend.

@@ -176,7 +176,6 @@ impl Work {
         let signers = &mut self.signers;
         for candidate in candidates.iter().filter(|candidate| verdicts.get(candidate.index as usize)) {
             let signer = &mut signers[candidate.signer as usize];
-            // Once is enough for a signer, however many of its signatures there are.
             if !signer.is_known && signer.term != KEEP && known.is_due(signer.hash) {
                 signer.term = KEEP;
             }

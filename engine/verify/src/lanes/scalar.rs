@@ -17,7 +17,7 @@ const POWERS: [[u64; 4]; 6] = [
     [0xf98b_4baa_9c78_f954, 0x0665_e1db_6eab_a043, 0xcb5c_63aa_97a3_31b5, 0x0eec_73d2_17f5_be65],
 ];
 
-/// A value below 2^253 that stands for itself modulo ℓ, where it need not be below ℓ.
+/// A value below ℓ.
 pub(crate) type Scalar = [u64; 4];
 
 /// `hash` · `z`, modulo ℓ.
@@ -51,7 +51,7 @@ impl ScaledSum {
         let mut wide = [0; 10];
         wide[..8].copy_from_slice(&self.0);
         let sum = reduce(&wide);
-        // 2ℓ − sum > 0 for a sum below 2^253 < 2ℓ.
+        // 2ℓ − sum > 0.
         let mut difference = [0; 5];
         add_to(&mut difference, &GROUP_ORDER);
         add_to(&mut difference, &GROUP_ORDER);
@@ -135,7 +135,7 @@ mod tests {
         for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(scalar) {
             *bytes = word.to_le_bytes();
         }
-        assert!(scalar[3] >> 61 == 0, "{scalar:x?} is not below 2^253");
+        assert!(scalar.iter().rev().lt(GROUP_ORDER.iter().rev()), "{scalar:x?} is not below ℓ");
         Oracle::from_bytes_mod_order(bytes)
     }
 

@@ -103,6 +103,16 @@ pub fn for_each_backend(body: impl Fn(&Engine)) {
     engines().iter().for_each(body);
 }
 
+/// The same with engines that have seen nothing yet: none suspects anybody, so every batch starts as one combination.
+pub fn for_each_fresh_backend(body: impl Fn(&Engine)) {
+    for engine in engines() {
+        match engine.gpu() {
+            Some(_) => body(engine),
+            None => body(&Engine::new(engine.backend()).unwrap()),
+        }
+    }
+}
+
 pub fn assert_verdicts(engine: &Engine, verdicts: &Verdicts, expected: &[bool]) {
     assert_eq!(verdicts.len(), expected.len());
     for (index, (verdict, expected)) in verdicts.iter().zip(expected).enumerate() {
