@@ -13,7 +13,7 @@ use super::compiled::Compiled;
 use super::device::{DeviceError, Response, Ticket};
 use super::request::Request;
 use super::stamps::{Reading, Stamps};
-use super::wgpu_device::Context;
+use super::wgpu_device::{Context, buffer_len_max};
 
 /// Buffers grow to multiples of this.
 const GRANULE_BYTES: u64 = 4_096;
@@ -215,7 +215,7 @@ impl Buffers {
 /// A size for at least `len_bytes`, with room so that requests of about this size need no new buffers, and no smaller
 /// than what is held.
 fn grown(context: &Context, len_bytes: u64, held: Option<&Buffer>) -> u64 {
-    let most = context.device.limits().max_storage_buffer_binding_size / GRANULE_BYTES * GRANULE_BYTES;
+    let most = buffer_len_max(&context.device) / GRANULE_BYTES * GRANULE_BYTES;
     let with_room = (len_bytes + len_bytes / 4).max(held.map_or(0, Buffer::size)).next_multiple_of(GRANULE_BYTES);
     with_room.min(most).max(len_bytes)
 }

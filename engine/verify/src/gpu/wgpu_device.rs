@@ -76,7 +76,7 @@ impl WgpuDevice {
         let software = if info.device_type == DeviceType::Cpu { ", a software adapter" } else { "" };
         let arithmetic = choice.arithmetic.name();
         let description = format!("{} ({} {}{software}), {arithmetic}", info.name, info.driver, info.driver_info);
-        let items_max = items_max(choice.arithmetic, context.device.limits().max_storage_buffer_binding_size);
+        let items_max = items_max(choice.arithmetic, buffer_len_max(&context.device));
         let slots = (0..SLOTS).map(|_| Slot::default()).collect();
         Ok(Self { context, description, items_max, programs, slots, last_ticket: 0 })
     }
@@ -173,6 +173,12 @@ fn connect(choice: &Choice) -> Result<Context, DeviceError> {
         });
     }));
     Ok(Context { device, queue, errors })
+}
+
+/// The longest buffer that the device can make and bind whole, in bytes.
+pub(super) fn buffer_len_max(device: &wgpu::Device) -> u64 {
+    let limits = device.limits();
+    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
 }
 
 /// How many items one request may hold on a device whose buffers have at most `buffer_bytes_max` bytes.
