@@ -35,4 +35,5 @@ extern crate self as constellation_shaders;
 #[allow(dead_code, reason = "shared with the tests of the kernels, which use all of it")]
 mod rig;
 
+pub use numbers::SHA512_ROUNDS;
 pub use program::{Arithmetic, Kind, Pass, Program};

@@ -37,7 +37,7 @@ pub(crate) const BASE_WINDOWS: usize = 32;
 pub(crate) const BASE_ENTRIES: usize = 129;
 
 /// The round constants of SHA-512 (FIPS 180-4).
-pub(crate) const SHA512_ROUNDS: [u64; 80] = [
+pub const SHA512_ROUNDS: [u64; 80] = [
     0x428a_2f98_d728_ae22,
     0x7137_4491_23ef_65cd,
     0xb5c0_fbcf_ec4d_3b2f,

@@ -1,8 +1,7 @@
 //! Arithmetic modulo ℓ = 2^252 + 27742317777372353535851937790883648493, the order of the base point, on 64-bit words, least first: only
 //! what the batch equation needs, with as few reductions as it can do with.
 
-/// ℓ.
-pub(crate) const GROUP_ORDER: [u64; 4] = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 0x1000_0000_0000_0000];
+use crate::rule::GROUP_ORDER;
 
 /// ℓ − 2^252.
 const ORDER_LOW: u128 = 0x14de_f9de_a2f7_9cd6_5812_631a_5cf5_d3ed;
