@@ -21,6 +21,8 @@ pub struct NodeConfig {
     pub verify_threads: u64,
     /// Whether a software GPU will do for the GPU backends: for tests.
     pub software_gpu: bool,
+    /// Whether consensus gets a CPU to itself, on machines with 8 or more.
+    pub pin_core: bool,
     /// Least time between the starts of two cluster rounds.
     pub round_interval_ms: u64,
     /// Length of the log's segment files.
@@ -62,6 +64,7 @@ struct Unchecked {
     backend: Option<Spanned<String>>,
     verify_threads: Option<Spanned<u64>>,
     software_gpu: Option<bool>,
+    pin_core: Option<bool>,
     round_interval_ms: Option<Spanned<u64>>,
     segment_mib: Option<Spanned<u64>>,
 }
@@ -81,6 +84,7 @@ impl NodeConfig {
             backend: BackendChoice::default(),
             verify_threads: 0,
             software_gpu: false,
+            pin_core: true,
             round_interval_ms: 40,
             segment_mib: 64,
         }
@@ -115,6 +119,7 @@ impl NodeConfig {
             backend,
             verify_threads: within("verify_threads", raw.verify_threads, VERIFY_THREADS, defaults.verify_threads)?,
             software_gpu: raw.software_gpu.unwrap_or(defaults.software_gpu),
+            pin_core: raw.pin_core.unwrap_or(defaults.pin_core),
             round_interval_ms: within(
                 "round_interval_ms",
                 raw.round_interval_ms,
@@ -155,6 +160,10 @@ verify_threads = {verify_threads}
 # Whether a software GPU will do for the GPU backends. For tests: it is slower than the CPU itself.
 software_gpu = {software_gpu}
 
+# Whether consensus gets a CPU to itself, which no other thread of this node then uses. Heeded on machines where the node may use 8 CPUs or
+# more; the listen port picks which one. Set it to false if something else on this machine binds itself to CPUs.
+pin_core = {pin_core}
+
 # Least time between the starts of two cluster rounds, in milliseconds. Lower: less latency. Higher: larger, cheaper rounds.
 round_interval_ms = {round_interval_ms}
 
@@ -166,6 +175,7 @@ segment_mib = {segment_mib}
             backend = self.backend,
             verify_threads = self.verify_threads,
             software_gpu = self.software_gpu,
+            pin_core = self.pin_core,
             round_interval_ms = self.round_interval_ms,
             segment_mib = self.segment_mib,
         )
@@ -186,7 +196,7 @@ mod tests {
         let mut config = config();
         assert_eq!(NodeConfig::from_toml(&config.to_commented_toml()), Ok(config.clone()));
         (config.journal_sync, config.backend) = (JournalSync::Process, BackendChoice(Some(Backend::Portable)));
-        (config.verify_threads, config.software_gpu) = (3, true);
+        (config.verify_threads, config.software_gpu, config.pin_core) = (3, true, false);
         assert_eq!(NodeConfig::from_toml(&config.to_commented_toml()), Ok(config));
     }
 

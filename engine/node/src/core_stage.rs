@@ -1,16 +1,17 @@
 //! The core: the one thread that runs the protocol's state machine. It journals before anything leaves.
 
 use crate::api::{FinalFeed, SubmitReply};
+use crate::bell::Bell;
 use crate::gossip;
 use crate::journal::{Journal, JournalError};
 use crate::log_stage::LogInput;
 use crate::meter::{Meter, Spent};
-use crate::ring::{Bell, Ring};
+use crate::ring::Ring;
 use crate::runtime::{Ending, Gauges, NodeError};
 use crate::verify_stage::VerifyJob;
-use constellation_chain::{Hash, Offer, Transaction};
+use constellation_chain::{Hash, Offer, Tier, Transaction};
 use constellation_net::{Channel, Handle, PeerId, SendError};
-use constellation_protocol::{Action, Admission, Answer, Event, Fault, FaultKind, Node, Priority, Query, Tier};
+use constellation_protocol::{Action, Admission, Answer, Event, Fault, FaultKind, Node, Priority, Query};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -231,7 +232,10 @@ impl CoreStage {
             FaultKind::Malformed(_) => "malformed message",
             FaultKind::BadBlock(_) => "bad block",
             FaultKind::NoSeat { .. } => "no seat",
-            FaultKind::Consensus(_) | FaultKind::BadShare { .. } | FaultKind::BadProposal { .. } => return,
+            FaultKind::Consensus(_)
+            | FaultKind::Proven(_)
+            | FaultKind::BadShare { .. }
+            | FaultKind::BadProposal { .. } => return,
         };
         if let Err(error) = self.net.penalise(PeerId(fault.node), reason) {
             tracing::warn!(node = fault.node, %error, "could not close a faulty peer");

@@ -2,7 +2,8 @@
 
 use crate::config::JournalSync;
 use constellation_chain::COMMITTEE_MAX;
-use constellation_protocol::{JournalRecord, JournalRecordError, Tier};
+use constellation_chain::Tier;
+use constellation_protocol::{JournalRecord, JournalRecordError};
 use constellation_storage::{Log, LogError, LogOptions, Recovery};
 use std::collections::BTreeMap;
 use std::path::Path;

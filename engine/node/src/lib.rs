@@ -23,6 +23,7 @@
 
 pub mod api;
 mod audit;
+mod bell;
 mod config;
 mod core_stage;
 mod data_dir;
@@ -34,6 +35,7 @@ mod key_file;
 mod log_stage;
 mod meter;
 mod net_stage;
+mod placement;
 mod ring;
 mod runtime;
 mod suspects;

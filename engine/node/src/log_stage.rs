@@ -2,8 +2,9 @@
 
 use crate::api::{FinalBlock, FinalFeed};
 use crate::audit::LOG_RECORD_KIND_BLACK_HOLE;
+use crate::bell::Bell;
 use crate::meter::{Meter, Spent};
-use crate::ring::{Bell, Ring};
+use crate::ring::Ring;
 use crate::runtime::{Ending, NodeError};
 use constellation_chain::{BlackHole, Certificate};
 use constellation_net::{Channel, Handle, PeerId};

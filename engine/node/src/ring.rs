@@ -1,51 +1,18 @@
-//! Bounded lock-free rings between stages, and the bell that wakes a stage.
+//! Bounded lock-free rings between stages.
 //!
-//! Contract: any number of producers, one consumer, first in first out for each producer. `push` never blocks and never allocates; a full
-//! ring gives the item back, and what to do then (slow down, answer "busy", drop and count) is the producer's to decide. A consumer with
-//! nothing to do sleeps on its bell, which any of its rings rings; it never spins. A producer that dies leaves the ring whole.
+//! Contract:
+//! - Any number of producers, one consumer; first in, first out for each producer. Each ring carries one kind of item from one kind of stage to one other.
+//! - `push` never blocks, never allocates and takes no lock: a slot is claimed by one compare-and-swap (`crossbeam`'s `ArrayQueue`, allocated once
+//!   at its full capacity). A full ring gives the item back; what to do then (slow down, answer "busy", drop and count) is the producer's to
+//!   decide, and nothing is overwritten: a producer that laps the consumer is refused at the consumer's heels.
+//! - A consumer with nothing to do sleeps on its [`Bell`](crate::bell), which any of its rings rings; it never spins.
+//! - A producer that dies between two pushes leaves the ring whole: what it had pushed arrives, and others go on.
 
+use crate::bell::Bell;
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::thread::Thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// Wakes the one thread that consumes from a stage's rings.
-#[derive(Default)]
-pub(crate) struct Bell {
-    sleeping: AtomicBool,
-    sleeper: OnceLock<Thread>,
-}
-
-impl Bell {
-    pub fn new() -> Arc<Self> {
-        Arc::default()
-    }
-
-    /// Wakes the consumer if it sleeps.
-    pub fn ring(&self) {
-        // Pairs with the fence in `sleep`: either the consumer sees what was pushed, or this sees that it sleeps.
-        fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed)
-            && self.sleeping.swap(false, Ordering::Relaxed)
-            && let Some(sleeper) = self.sleeper.get()
-        {
-            sleeper.unpark();
-        }
-    }
-
-    /// Sleeps until rung, or for `timeout`, unless `has_work` says there is something to do. One thread alone may call this.
-    pub fn sleep(&self, timeout: Duration, has_work: impl Fn() -> bool) {
-        self.sleeper.get_or_init(std::thread::current);
-        self.sleeping.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !has_work() {
-            std::thread::park_timeout(timeout);
-        }
-        self.sleeping.store(false, Ordering::Relaxed);
-    }
-}
 
 /// A bounded ring into a stage.
 pub(crate) struct Ring<T> {
@@ -133,5 +100,43 @@ mod tests {
         let ring = Ring::new(1, &Bell::new());
         ring.push(1).unwrap();
         assert_eq!(ring.push_waiting(2, &AtomicBool::new(true)), Err(2));
+    }
+
+    /// A producer that is faster than its consumer laps the ring many times over, and then dies in the middle of its work.
+    #[test]
+    fn a_producer_that_laps_the_ring_and_dies_leaves_it_whole() {
+        const ACCEPTED: u64 = 1000;
+        let bell = Bell::new();
+        let ring = Ring::new(7, &bell);
+        let dying = {
+            let ring = ring.clone();
+            std::thread::spawn(move || {
+                let (mut next, mut refused) = (0, 0);
+                while next < ACCEPTED || refused == 0 {
+                    match ring.push(next) {
+                        Ok(()) => next += 1,
+                        Err(back) => {
+                            assert_eq!(back, next);
+                            refused += 1;
+                            std::thread::yield_now();
+                        }
+                    }
+                }
+                std::panic::resume_unwind(Box::new(next));
+            })
+        };
+        let mut got = 0;
+        while !dying.is_finished() || !ring.is_empty() {
+            match ring.pop() {
+                Some(item) => {
+                    assert_eq!(item, got);
+                    got += 1;
+                }
+                None => bell.sleep(Duration::from_millis(1), || !ring.is_empty()),
+            }
+        }
+        let accepted = *dying.join().unwrap_err().downcast::<u64>().unwrap();
+        assert_eq!(got, accepted);
+        assert_eq!((ring.push(5), ring.pop(), ring.pop()), (Ok(()), Some(5), None));
     }
 }

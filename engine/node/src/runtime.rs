@@ -2,6 +2,7 @@
 
 use crate::api::{ApiLimits, ApiServer, FinalFeed, Listen};
 use crate::audit::{LOG_RECORD_KIND_BLACK_HOLE, read_black_hole};
+use crate::bell::Bell;
 use crate::config::NodeConfig;
 use crate::core_stage::{CoreRings, CoreStage};
 use crate::data_dir::{DataDir, DataDirError};
@@ -11,7 +12,8 @@ use crate::journal::{Journal, JournalError, Opened};
 use crate::log_stage::{LogStage, final_block};
 use crate::meter::Meter;
 use crate::net_stage::NetSink;
-use crate::ring::{Bell, Ring};
+use crate::placement::Placement;
+use crate::ring::Ring;
 use crate::verify_stage::VerifyStage;
 use constellation_net::{GossipLimits, Handle, Identity, Limits, Network, Peer};
 use constellation_protocol::{Admission, Config, ConfigError, Node, ReplayError};
@@ -218,6 +220,25 @@ impl RunningNode {
 
     /// Starts the node of a data directory, on listeners that are bound already where given.
     pub fn start_on(data_dir: &DataDir, config: NodeConfig, listeners: Listeners) -> Result<Self, NodeError> {
+        let placement = config.pin_core.then(|| Placement::on_this_machine(config.listen.port().into())).flatten();
+        // Threads inherit what they are bound to from the one that starts them.
+        if let Some(placement) = &placement {
+            tracing::info!(cpu = placement.core_cpu(), "consensus has this CPU to itself");
+            placement.bind_others();
+        }
+        let running = Self::start_threads(data_dir, config, listeners, placement.clone());
+        if let Some(placement) = &placement {
+            placement.unbind();
+        }
+        running
+    }
+
+    fn start_threads(
+        data_dir: &DataDir,
+        config: NodeConfig,
+        listeners: Listeners,
+        placement: Option<Placement>,
+    ) -> Result<Self, NodeError> {
         let engine = VerifyEngine::configured(&config, data_dir.gpu_cache_path())?;
         let (genesis, key) = (data_dir.genesis()?, data_dir.key()?);
         if genesis.cluster_facilitators() < genesis.nodes().len() {
@@ -343,7 +364,12 @@ impl RunningNode {
             stages: Vec::new(),
             api_addr: config.api,
         };
-        running.spawn("core", move || core_stage.run())?;
+        running.spawn("core", move || {
+            if let Some(placement) = placement {
+                placement.bind_core();
+            }
+            core_stage.run();
+        })?;
         running.spawn("verify", move || verify_stage.run())?;
         running.spawn(LOG_STAGE, move || log_stage.run())?;
         let backend =

@@ -1,11 +1,12 @@
 //! The verifier: everything that is signed passes here, in batches as large as what has come in, before the core sees it.
 
 use crate::api::SubmitReply;
+use crate::bell::Bell;
 use crate::core_stage::CoreInput;
 use crate::engine::VerifyEngine;
 use crate::gossip::{self, Item};
 use crate::meter::{Meter, Spent};
-use crate::ring::{Bell, Ring};
+use crate::ring::Ring;
 use crate::suspects::{Sender, Suspects};
 use constellation_chain::{NetworkId, Offer, Reader, Transaction};
 use constellation_net::{ItemId, PeerId};

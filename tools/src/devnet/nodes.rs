@@ -56,6 +56,7 @@ impl Nodes {
             (node.config.backend, node.config.software_gpu) = (backend.backend, backend.software_gpu);
             // The nodes share this machine, and the load has its part of it too.
             node.config.verify_threads = 1;
+            node.config.pin_core = false;
             made.push(node);
             listeners.push(Listeners { nodes: Some(nodes), api: Some(api) });
         }
