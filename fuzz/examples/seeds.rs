@@ -1,12 +1,12 @@
 //! Writes the seed corpus: `cargo run --example seeds`, in this folder. The same bytes every time but for storage's random seeds.
 
 use constellation_acs::{JournalEntry, Message as SubsetMessage, Step as SubsetStep, Value, Vote};
-use constellation_chain::{BlackHole, COMMITTEE_MAX, Hash, Kind, Offer, Share, StarHead, Transaction, vrf};
+use constellation_chain::{BlackHole, COMMITTEE_MAX, Hash, Kind, Offer, RoundId, Share, StarHead, Tier, Transaction, vrf};
 use constellation_fuzz::{Driver, Step, genesis, network_id, node_key, star_key};
 use constellation_node::NodeConfig;
 use constellation_node::api::FinalBlock;
 use constellation_node::api::wire::{self, RpcError, TransactionStatus};
-use constellation_protocol::{Admission, JournalRecord, Message, Tier};
+use constellation_protocol::{Admission, JournalRecord, Message};
 use constellation_storage::{Log, LogOptions};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -174,7 +174,7 @@ fn journal_script(node: &Driver) -> Vec<u8> {
 }
 
 fn save_messages(heard: &[Vec<u8>]) -> Anything {
-    let share = Share::sign(Hash([1; 32]), &node_key(1));
+    let share = Share::sign(&RoundId { network: network_id(), tier: Tier::Galaxy, number: 1 }, Hash([1; 32]), &node_key(1));
     let made = [
         Message::Share { tier: Tier::Galaxy, round: 1, share },
         Message::Status { height: 1, cluster_round: 2, answer: true },

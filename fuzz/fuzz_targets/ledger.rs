@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
 
     let (previous, black_hole) = (Hash::ZERO, Hash([2; 32]));
     let place = LshPlace { cluster: 0, network, round: 1, previous, black_hole_height: 0, black_hole };
-    let block = LshBlock::fold(place, Members(1), transactions, [0; 128]);
+    let block = LshBlock::fold(place, Members(1), transactions, Default::default(), [0; 128]);
     let certificate = Certificate::from_shares(&Default::default());
     let sealed = Arc::new(SealedLshBlock { block, certificate: certificate.clone() });
     let (state, beacon, facilitators) = (ledger.state(), Hash([3; 32]), Hash([4; 32]));

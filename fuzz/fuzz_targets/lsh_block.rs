@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let (network, black_hole) = (network_id(), Hash([2; 32]));
     let place = LshPlace { cluster: 0, network, round: 1, previous: Hash::ZERO, black_hole_height: 0, black_hole };
-    let block = LshBlock::fold(place, Members(1), transactions(bytes), [0; 128]);
+    let block = LshBlock::fold(place, Members(1), transactions(bytes), Default::default(), [0; 128]);
     let sealed = SealedLshBlock { block, certificate: Certificate::from_shares(&Default::default()) };
     let mut written = Vec::new();
     sealed.write(&mut written);

@@ -10,8 +10,8 @@
 //! ```
 
 use crate::network::{NODES, Trusting, genesis, node_key, transactions};
-use constellation_chain::{BlackHole, COMMITTEE_MAX};
-use constellation_protocol::{Action, Config, Event, JournalRecord, Message, Node, NodeIndex, Tier};
+use constellation_chain::{BlackHole, COMMITTEE_MAX, Tier};
+use constellation_protocol::{Action, Config, Event, JournalRecord, Message, Node, NodeIndex};
 use std::sync::Arc;
 
 /// One step of a script.

@@ -32,6 +32,7 @@ use crate::hash::Hash;
 use crate::ledger::{Application, Censored, Reason};
 use crate::lsh_block::{LshBlockError, SealedLshBlock};
 use crate::merkle::merkle_root;
+use crate::round_id::{RoundId, Tier};
 use crate::transaction::{NetworkId, Transaction};
 use crate::wire::{Reader, WireError};
 use bytemuck::{Pod, Zeroable};
@@ -81,6 +82,11 @@ impl BlackHoleHeader {
     /// Height, from 1.
     pub fn height(&self) -> u64 {
         u64::from_le_bytes(self.height)
+    }
+
+    /// The round that made it.
+    pub fn round_id(&self) -> RoundId {
+        RoundId { network: self.network, tier: Tier::Galaxy, number: self.height() }
     }
 
     /// LSH blocks accepted.
@@ -315,8 +321,8 @@ mod tests {
             black_hole_height: 0,
             black_hole: Hash([2; 32]),
         };
-        let block = LshBlock::fold(place, Members(1), transactions, [0; SKETCH_LEN_BYTES]);
-        let shares = [(0, Share::sign(block.header.hash(), &key(9)).signature)].into();
+        let block = LshBlock::fold(place, Members(1), transactions, Default::default(), [0; SKETCH_LEN_BYTES]);
+        let shares = [(0, Share::sign(&block.header.round_id(), block.header.hash(), &key(9)).signature)].into();
         Arc::new(SealedLshBlock { block, certificate: Certificate::from_shares(&shares) })
     }
 
@@ -335,7 +341,9 @@ mod tests {
             facilitators: Hash([8; 32]),
         };
         let hole = BlackHole::fold(place, vec![sealed(1, 2), sealed(2, 3)], application);
-        let shares = [(2, Share::sign(hole.header.hash(), &SecretKey::from_seed([9; 32])).signature)].into();
+        let shares =
+            [(2, Share::sign(&hole.header.round_id(), hole.header.hash(), &SecretKey::from_seed([9; 32])).signature)]
+                .into();
         (hole, Certificate::from_shares(&shares))
     }
 

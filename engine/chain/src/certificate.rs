@@ -6,11 +6,13 @@
 //!     16  64  signature of the lowest signer, then of the next …
 //! ```
 //!
-//! Each signer signs `"cst.cert"` ‖ block hash. The hash covers tier, network and round, so a share speaks of one block alone.
+//! Each signer signs `"cst.cert"` ‖ round (network, tier, number) ‖ block hash. The round is in the hash too; it is signed beside it so that two
+//! shares of one round are proof against their signer without the blocks.
 
 use crate::committee::{COMMITTEE_MAX, Committee, Members};
 use crate::hash::Hash;
 use crate::keys::{CheckSignatures, PublicKey, SecretKey, Signature, SignedMessage};
+use crate::round_id::RoundId;
 use crate::wire::{Reader, WireError};
 use std::collections::BTreeMap;
 
@@ -21,19 +23,19 @@ const DOMAIN: &[u8; 8] = b"cst.cert";
 pub struct Share {
     /// The signed block.
     pub block: Hash,
-    /// The member's signature over `"cst.cert"` ‖ block.
+    /// The member's signature over `"cst.cert"` ‖ round ‖ block.
     pub signature: Signature,
 }
 
 impl Share {
-    /// Signs `block`.
-    pub fn sign(block: Hash, key: &SecretKey) -> Share {
-        Share { block, signature: key.sign(&message(&block)) }
+    /// Signs `block` as that of round `id`.
+    pub fn sign(id: &RoundId, block: Hash, key: &SecretKey) -> Share {
+        Share { block, signature: key.sign(&share_message(id, &block)) }
     }
 
-    /// Whether `signer` made this share.
-    pub fn is_valid(&self, signer: PublicKey, check: &dyn CheckSignatures) -> bool {
-        let message = message(&self.block);
+    /// Whether `signer` made this share in round `id`.
+    pub fn is_valid(&self, id: &RoundId, signer: PublicKey, check: &dyn CheckSignatures) -> bool {
+        let message = share_message(id, &self.block);
         check.check(&[SignedMessage { public_key: signer, signature: self.signature, message: &message }]) == [true]
     }
 }
@@ -79,9 +81,15 @@ impl Certificate {
         self.signers
     }
 
-    /// Checks that a quorum of `committee` signed `block`.
+    /// Each signer's committee index and signature.
+    pub fn shares(&self) -> impl Iterator<Item = (usize, Signature)> {
+        self.signers.iter().zip(self.signatures.iter().copied())
+    }
+
+    /// Checks that a quorum of `committee` signed `block` as that of round `id`.
     pub fn verify(
         &self,
+        id: &RoundId,
         block: &Hash,
         committee: &Committee,
         check: &dyn CheckSignatures,
@@ -90,7 +98,7 @@ impl Certificate {
         if found < wanted {
             return Err(CertificateError::TooFew { found, wanted });
         }
-        let message = message(block);
+        let message = share_message(id, block);
         let mut items = Vec::with_capacity(found);
         for (index, signature) in self.signers.iter().zip(&self.signatures) {
             let public_key = *committee.get(index).ok_or(CertificateError::NotAMember(index))?;
@@ -117,11 +125,9 @@ impl Certificate {
     }
 }
 
-fn message(block: &Hash) -> [u8; 40] {
-    let mut message = [0; 40];
-    message[..8].copy_from_slice(DOMAIN);
-    message[8..].copy_from_slice(&block.0);
-    message
+/// What a member signs under a block.
+pub(crate) fn share_message(id: &RoundId, block: &Hash) -> [u8; 61] {
+    id.message(DOMAIN, &block.0)
 }
 
 /// A [`CheckSignatures`] for this crate's own tests.
@@ -143,6 +149,9 @@ impl CheckSignatures for StrictCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{NetworkId, Tier};
+
+    const ID: RoundId = RoundId { network: NetworkId([3; 8]), tier: Tier::Galaxy, number: 5 };
 
     fn committee() -> (Vec<SecretKey>, Committee) {
         let keys: Vec<SecretKey> = (0..4).map(|i| SecretKey::from_seed([i; 32])).collect();
@@ -151,28 +160,32 @@ mod tests {
     }
 
     fn signed_by(keys: &[SecretKey], indices: &[usize], block: Hash) -> Certificate {
-        Certificate::from_shares(&indices.iter().map(|&i| (i, Share::sign(block, &keys[i]).signature)).collect())
+        Certificate::from_shares(&indices.iter().map(|&i| (i, Share::sign(&ID, block, &keys[i]).signature)).collect())
     }
 
     #[test]
     fn a_quorum_holds_and_less_does_not() {
         let (keys, committee) = committee();
         let block = Hash([9; 32]);
-        let verify = |indices: &[usize]| signed_by(&keys, indices, block).verify(&block, &committee, &StrictCheck);
+        let verify = |indices: &[usize]| signed_by(&keys, indices, block).verify(&ID, &block, &committee, &StrictCheck);
         assert_eq!(verify(&[0, 2, 3]), Ok(()));
         assert_eq!(verify(&[0, 1, 2, 3]), Ok(()));
         assert_eq!(verify(&[0, 3]), Err(CertificateError::TooFew { found: 2, wanted: 3 }));
-        let other = signed_by(&keys, &[0, 1, 2], Hash([8; 32])).verify(&block, &committee, &StrictCheck);
+        let other = signed_by(&keys, &[0, 1, 2], Hash([8; 32])).verify(&ID, &block, &committee, &StrictCheck);
         assert_eq!(other, Err(CertificateError::BadSignature(keys[0].public_key())));
+        let other_round = RoundId { number: 6, ..ID };
+        let elsewhere = signed_by(&keys, &[0, 1, 2], block).verify(&other_round, &block, &committee, &StrictCheck);
+        assert_eq!(elsewhere, Err(CertificateError::BadSignature(keys[0].public_key())));
     }
 
     #[test]
     fn strangers_do_not_count() {
         let (keys, committee) = committee();
         let block = Hash([9; 32]);
-        let mut shares: BTreeMap<usize, Signature> = [0, 1].map(|i| (i, Share::sign(block, &keys[i]).signature)).into();
-        shares.insert(100, Share::sign(block, &keys[2]).signature);
-        let verdict = Certificate::from_shares(&shares).verify(&block, &committee, &StrictCheck);
+        let mut shares: BTreeMap<usize, Signature> =
+            [0, 1].map(|i| (i, Share::sign(&ID, block, &keys[i]).signature)).into();
+        shares.insert(100, Share::sign(&ID, block, &keys[2]).signature);
+        let verdict = Certificate::from_shares(&shares).verify(&ID, &block, &committee, &StrictCheck);
         assert_eq!(verdict, Err(CertificateError::NotAMember(100)));
     }
 

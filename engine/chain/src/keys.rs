@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub struct PublicKey(pub [u8; 32]);
 
 /// An Ed25519 signature, R ‖ S (RFC 8032).
-#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Signature(pub [u8; 64]);
 

@@ -31,7 +31,9 @@ mod keys;
 mod ledger;
 mod lsh_block;
 mod merkle;
+mod misconduct;
 mod offer;
+mod round_id;
 mod transaction;
 pub mod vrf;
 mod wire;
@@ -45,9 +47,11 @@ pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar};
 pub use hash::{Hash, Hasher};
 pub use keys::{CheckSignatures, PublicKey, SecretKey, Signature, SignedMessage};
 pub use ledger::{Account, Application, Censored, Ledger, Reason, StarHead};
-pub use lsh_block::{LshBlock, LshBlockError, LshHeader, LshPlace, SKETCH_LEN_BYTES, SealedLshBlock};
+pub use lsh_block::{LshBlock, LshBlockError, LshHeader, LshPlace, MISCONDUCT_MAX, SKETCH_LEN_BYTES, SealedLshBlock};
 pub use merkle::merkle_root;
+pub use misconduct::{Misconduct, MisconductError, MisconductKind, Statement, is_sealed_by, seal_proposal};
 pub use offer::{Offer, OfferError};
+pub use round_id::{RoundId, Tier};
 pub use transaction::{
     COUNTERPARTY_MESSAGE_LEN_BYTES, FIXED_LEN_BYTES, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId,
     PAYLOAD_MAX_BYTES, Transaction, TransactionError,

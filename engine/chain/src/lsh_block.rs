@@ -3,7 +3,8 @@
 //! ```text
 //! offset len
 //!      0   1  version = 1
-//!      1   3  zero
+//!      1   1  count of proofs of misconduct
+//!      2   2  zero
 //!      4   4  cluster
 //!      8   8  network id
 //!     16   8  round, from 1
@@ -11,24 +12,27 @@
 //!     56   8  height of the last black hole seen: the one that named this round's facilitators
 //!     64  32  its hash
 //!     96   4  transaction count
-//!    100   4  length of the contents in bytes
+//!    100   4  length of the transactions in bytes
 //!    104  32  Merkle root over the previous hash and the hash of each transaction's record
 //!    136 128  sketch of the accounts touched (a prefilter, never a commitment)
 //!    264  16  proposers whose proposals were agreed on: bit i stands for committee index i
-//!    280  32  root of the evidence found in the contents
+//!    280  32  root of the evidence: forks found in the transactions, then the proofs of misconduct
 //!    312      end of the header; its hash, in the domain "cst.lshb", is the block's hash
 //!      …      certificate
-//!      …      contents: the transactions' records, one after the other
+//!      …      contents: the transactions' records, one after the other; then the proofs of misconduct, 238 bytes each
 //! ```
 
 use crate::certificate::Certificate;
 use crate::committee::Members;
-use crate::evidence::{Evidence, find_forks};
+use crate::evidence::find_forks;
 use crate::hash::Hash;
 use crate::merkle::merkle_root;
+use crate::misconduct::{Misconduct, MisconductError};
+use crate::round_id::{RoundId, Tier};
 use crate::transaction::{FIXED_LEN_BYTES, NetworkId, Transaction, TransactionError};
 use crate::wire::{Reader, WireError};
 use bytemuck::{Pod, Zeroable};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Bytes of a sketch: one per bin.
@@ -36,12 +40,16 @@ pub const SKETCH_LEN_BYTES: usize = 128;
 
 const VERSION: u8 = 1;
 
+/// Proofs of misconduct in one LSH block, at most.
+pub const MISCONDUCT_MAX: usize = u8::MAX as usize;
+
 /// The header of an LSH block: 312 bytes, drawn above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct LshHeader {
     version: u8,
-    zero: [u8; 3],
+    misconduct_count: u8,
+    zero: [u8; 2],
     cluster: [u8; 4],
     /// The network this block belongs to.
     pub network: NetworkId,
@@ -52,7 +60,7 @@ pub struct LshHeader {
     /// The last black hole seen.
     pub black_hole: Hash,
     transaction_count: [u8; 4],
-    contents_len: [u8; 4],
+    transactions_len: [u8; 4],
     /// Merkle root of the contents.
     pub root: Hash,
     /// Locality sensitive sketch of the accounts touched.
@@ -107,9 +115,18 @@ impl LshHeader {
         u32::from_le_bytes(self.transaction_count) as usize
     }
 
-    /// Bytes of the contents.
+    /// Bytes of the contents: transactions and proofs of misconduct.
     pub fn contents_len_bytes(&self) -> usize {
-        u32::from_le_bytes(self.contents_len) as usize
+        self.transactions_len_bytes() + usize::from(self.misconduct_count) * size_of::<Misconduct>()
+    }
+
+    fn transactions_len_bytes(&self) -> usize {
+        u32::from_le_bytes(self.transactions_len) as usize
+    }
+
+    /// The round that made it.
+    pub fn round_id(&self) -> RoundId {
+        RoundId { network: self.network, tier: Tier::Cluster(self.cluster()), number: self.round() }
     }
 
     /// Facilitators whose proposals were agreed on.
@@ -120,7 +137,7 @@ impl LshHeader {
     /// Reads the header at the front of `reader`.
     pub fn read(reader: &mut Reader<'_>, network: NetworkId) -> Result<Self, LshBlockError> {
         let header: LshHeader = *reader.view()?;
-        if header.version != VERSION || header.zero != [0; 3] {
+        if header.version != VERSION || header.zero != [0; 2] {
             return Err(LshBlockError::Version(header.version));
         }
         if header.network != network {
@@ -135,8 +152,10 @@ impl LshHeader {
 pub struct LshBlock {
     /// The header.
     pub header: LshHeader,
-    /// The contents, in canonical order.
+    /// Its transactions, in canonical order.
     pub transactions: Vec<Arc<Transaction>>,
+    /// Proofs of misconduct of committee members, in rising order; [`MISCONDUCT_MAX`] at most.
+    pub misconduct: Vec<Misconduct>,
 }
 
 /// Why bytes are not an LSH block. Always the fault of who served them.
@@ -154,24 +173,33 @@ pub enum LshBlockError {
     /// A transaction in it is malformed.
     #[error("LSH block: {0}")]
     Transaction(#[from] TransactionError),
+    /// A proof of misconduct in it is malformed.
+    #[error("LSH block: {0}")]
+    Misconduct(#[from] MisconductError),
     /// The contents are not those the header commits to.
     #[error("LSH block: {0} does not match the header")]
     Mismatch(&'static str),
 }
 
 impl LshBlock {
-    /// Folds agreed transactions onto the previous block.
+    /// Folds agreed transactions, and what was proven against members, onto the previous block.
+    ///
+    /// # Panics
+    /// When `misconduct` holds more than [`MISCONDUCT_MAX`]: what was agreed on is cut before.
     pub fn fold(
         place: LshPlace,
         proposers: Members,
         transactions: Vec<Arc<Transaction>>,
+        misconduct: BTreeSet<Misconduct>,
         sketch: [u8; SKETCH_LEN_BYTES],
     ) -> Self {
-        let contents_len: usize = transactions.iter().map(|transaction| transaction.len_bytes()).sum();
-        let evidence = find_forks(transactions.iter().map(|transaction| &**transaction));
+        let transactions_len: usize = transactions.iter().map(|transaction| transaction.len_bytes()).sum();
+        let misconduct = Vec::from_iter(misconduct);
+        assert!(misconduct.len() <= MISCONDUCT_MAX, "{} proofs of misconduct in one block", misconduct.len());
         let header = LshHeader {
             version: VERSION,
-            zero: [0; 3],
+            misconduct_count: misconduct.len() as u8,
+            zero: [0; 2],
             cluster: place.cluster.to_le_bytes(),
             network: place.network,
             round: place.round.to_le_bytes(),
@@ -179,13 +207,13 @@ impl LshBlock {
             black_hole_height: place.black_hole_height.to_le_bytes(),
             black_hole: place.black_hole,
             transaction_count: (transactions.len() as u32).to_le_bytes(),
-            contents_len: (contents_len as u32).to_le_bytes(),
+            transactions_len: (transactions_len as u32).to_le_bytes(),
             root: contents_root(&place.previous, &transactions),
             sketch,
             proposers: proposers.0.to_le_bytes(),
-            evidence_root: Evidence::root(&place.previous, &evidence),
+            evidence_root: evidence_root(&place.previous, &transactions, &misconduct),
         };
-        LshBlock { header, transactions }
+        LshBlock { header, transactions, misconduct }
     }
 
     /// Appends the contents' bytes.
@@ -193,18 +221,19 @@ impl LshBlock {
         for transaction in &self.transactions {
             transaction.write(out);
         }
+        out.extend_from_slice(bytemuck::cast_slice(&self.misconduct));
     }
 
     /// Reads the contents that `header` commits to, and checks every commitment but the sketch (a prefilter) and the signatures.
     pub fn read_contents(header: LshHeader, reader: &mut Reader<'_>) -> Result<Self, LshBlockError> {
-        let contents = reader.bytes(header.contents_len_bytes())?;
-        if header.transaction_count() > contents.len() / FIXED_LEN_BYTES {
+        let records = reader.bytes(header.transactions_len_bytes())?;
+        if header.transaction_count() > records.len() / FIXED_LEN_BYTES {
             return Err(LshBlockError::Mismatch("transaction count"));
         }
-        let mut contents = Reader::new(contents);
+        let mut records = Reader::new(records);
         let mut transactions = Vec::with_capacity(header.transaction_count());
-        while !contents.is_empty() {
-            transactions.push(Arc::new(Transaction::read(&mut contents, header.network)?));
+        while !records.is_empty() {
+            transactions.push(Arc::new(Transaction::read(&mut records, header.network)?));
         }
         if transactions.len() != header.transaction_count() {
             return Err(LshBlockError::Mismatch("transaction count"));
@@ -212,11 +241,15 @@ impl LshBlock {
         if contents_root(&header.previous, &transactions) != header.root {
             return Err(LshBlockError::Mismatch("Merkle root"));
         }
-        let evidence = find_forks(transactions.iter().map(|transaction| &**transaction));
-        if Evidence::root(&header.previous, &evidence) != header.evidence_root {
+        let misconduct: Vec<Misconduct> =
+            (0..header.misconduct_count).map(|_| Misconduct::read(reader)).collect::<Result<_, _>>()?;
+        if !misconduct.is_sorted_by(|first, second| first < second) {
+            return Err(LshBlockError::Mismatch("order of the proofs of misconduct"));
+        }
+        if evidence_root(&header.previous, &transactions, &misconduct) != header.evidence_root {
             return Err(LshBlockError::Mismatch("evidence root"));
         }
-        Ok(LshBlock { header, transactions })
+        Ok(LshBlock { header, transactions, misconduct })
     }
 }
 
@@ -246,6 +279,11 @@ impl SealedLshBlock {
     }
 }
 
+fn evidence_root(previous: &Hash, transactions: &[Arc<Transaction>], misconduct: &[Misconduct]) -> Hash {
+    let forks = find_forks(transactions.iter().map(|transaction| &**transaction));
+    merkle_root(previous, forks.iter().map(bytemuck::bytes_of).chain(misconduct.iter().map(bytemuck::bytes_of)))
+}
+
 fn contents_root(previous: &Hash, transactions: &[Arc<Transaction>]) -> Hash {
     let leaves: Vec<Hash> = transactions.iter().map(|transaction| transaction.leaf()).collect();
     merkle_root(previous, leaves.iter().map(|leaf| &leaf.0[..]))
@@ -254,10 +292,17 @@ fn contents_root(previous: &Hash, transactions: &[Arc<Transaction>]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Offer, SecretKey, StarHead};
+    use crate::{MisconductKind, Offer, PublicKey, SecretKey, Signature, StarHead, Statement};
     use proptest::prelude::*;
 
     const NETWORK: NetworkId = NetworkId([3; 8]);
+
+    fn misconduct(byte: u8) -> Misconduct {
+        let statement = |hash| Statement { hash: Hash([hash; 32]), signature: Signature([byte; 64]) };
+        let place = (Tier::Galaxy, 4);
+        let statements = [statement(1), statement(2)];
+        Misconduct::new(MisconductKind::TwoBlocks, place, PublicKey([byte; 32]), statements).unwrap()
+    }
 
     fn sealed(count: u8) -> SealedLshBlock {
         let key = |byte| SecretKey::from_seed([byte; 32]);
@@ -275,7 +320,8 @@ mod tests {
             black_hole_height: 2,
             black_hole: Hash([2; 32]),
         };
-        let block = LshBlock::fold(place, Members(0b111), transactions, [7; SKETCH_LEN_BYTES]);
+        let misconduct = (0..count / 3).map(misconduct).collect();
+        let block = LshBlock::fold(place, Members(0b111), transactions, misconduct, [7; SKETCH_LEN_BYTES]);
         SealedLshBlock { block, certificate: Certificate::from_shares(&Default::default()) }
     }
 

@@ -2,8 +2,8 @@
 //! round's messages again when this node, once there, says where it stands.
 
 use crate::event::NodeIndex;
-use crate::message::Tier;
 use crate::round::RoundMessage;
+use constellation_chain::Tier;
 use std::collections::BTreeMap;
 
 /// How far ahead of its own round a node listens.

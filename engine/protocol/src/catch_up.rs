@@ -174,7 +174,9 @@ impl Node {
         if header.previous != self.tip.hash {
             return Err("it does not follow this node's last black hole".into());
         }
-        certificate.verify(&header.hash(), &self.validators, &*self.compute).map_err(|error| error.to_string())?;
+        certificate
+            .verify(&header.round_id(), &header.hash(), &self.validators, &*self.compute)
+            .map_err(|error| error.to_string())?;
         let (mut last, mut previous) = self.cluster.accepted;
         for sealed in &black_hole.lsh_blocks {
             let lsh = &sealed.block.header;
@@ -182,6 +184,9 @@ impl Node {
                 return Err("an LSH block in it does not follow the cluster's last one".into());
             }
             self.check_lsh_header(lsh, &sealed.certificate)?;
+            if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
+                return Err("a proof of misconduct in it proves nothing".into());
+            }
             (last, previous) = (lsh.round(), lsh.hash());
         }
         Ok(())

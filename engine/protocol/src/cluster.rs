@@ -1,14 +1,15 @@
 //! The cluster tier: facilitators agree on transactions and certify LSH blocks, round after round, up to two rounds ahead of the galaxy.
 
 use crate::event::{Action, Fault, FaultKind, NodeIndex, Priority};
-use crate::message::{Message, Tier};
+use crate::message::Message;
+use crate::misconduct::PROOFS_MAX_BYTES;
 use crate::node::{Job, Node};
 use crate::pool::Share;
-use crate::proposal::{self, ROUNDS_AHEAD_OF_GALAXY};
+use crate::proposal::{ClusterProposal, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, Members, PublicKey, Reader, SealedLshBlock,
-    Transaction, elect_facilitators,
+    Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members, Misconduct, PublicKey,
+    Reader, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
 };
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ enum Phase {
     /// The common subset has no output yet.
     Agreeing,
     /// Transactions that this node had not verified are being verified.
-    Verifying { members: Members, proposed: Vec<Proposed> },
+    Verifying { members: Members, proposed: Vec<Proposed>, proofs: BTreeSet<Misconduct> },
     /// The block is computed; signatures are being collected.
     Signing { block: Box<LshBlock> },
 }
@@ -153,14 +154,14 @@ impl Node {
         }
         self.cluster.next_start_us = self.now_us + self.config.round_interval_us;
         // What waits for a predecessor is no reason for a round.
-        let composed = self.pool.compose(&share, &self.ledger, self.config.proposal_max_bytes(), &mut self.dropped);
+        let max_bytes = self.config.proposal_max_bytes() - PROOFS_MAX_BYTES;
+        let composed = self.pool.compose(&share, &self.ledger, max_bytes, &mut self.dropped);
         if !composed.is_any_ready && !called {
             return false;
         }
         self.cluster.entered_us = self.now_us;
         let seat = Seat {
-            tier,
-            number: round,
+            id: RoundId { network: self.network, tier, number: round },
             nodes: self.directory.indices(&naming.committee),
             committee: naming.committee.clone(),
             me,
@@ -168,7 +169,7 @@ impl Node {
         };
         let mut entered = self.enter(seat);
         if !entered.has_proposed() {
-            entered.propose(proposal::encode_transactions(&composed.picked));
+            entered.propose(ClusterProposal::encode(&self.proofs.pick(), &composed.picked));
         }
         self.cluster.rounds.insert(round, entered);
         true
@@ -187,12 +188,16 @@ impl Node {
         let mut members = Members::default();
         let mut seen = HashSet::new();
         let mut proposed = Vec::new();
-        let mut bad = Vec::new();
+        let (mut proofs, mut bad) = (BTreeSet::new(), Vec::new());
         for (index, payload) in output {
             members.insert(*index);
-            match proposal::decode_transactions(payload, self.network) {
-                Ok(transactions) => {
-                    for transaction in transactions {
+            match ClusterProposal::decode(payload, self.network) {
+                Ok(proposal) if !proposal.proofs.iter().all(|proof| self.is_proof(proof)) => {
+                    bad.push((*index, "a proof of misconduct that proves nothing".into()));
+                }
+                Ok(proposal) => {
+                    proofs.extend(proposal.proofs);
+                    for transaction in proposal.transactions {
                         // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
                         if seen.insert(transaction.leaf()) {
                             let is_verified = self.pool.has_verified(&transaction);
@@ -211,7 +216,9 @@ impl Node {
             self.blame_proposer(round, naming.committee.get(index), what);
         }
         let unverified = proposed.iter().filter(|one| !one.is_verified).map(|one| one.transaction.clone()).collect();
-        self.cluster.phase = Phase::Verifying { members, proposed };
+        // The same proofs at everybody, and no more than a block holds.
+        let proofs = proofs.into_iter().take(MISCONDUCT_MAX).collect();
+        self.cluster.phase = Phase::Verifying { members, proposed, proofs };
         self.verify(Job::ClusterRound(round), unverified);
         true
     }
@@ -228,8 +235,8 @@ impl Node {
         if round != self.cluster.current() {
             return;
         }
-        let Phase::Verifying { members, proposed } = &mut self.cluster.phase else { return };
-        let (members, proposed) = (*members, std::mem::take(proposed));
+        let Phase::Verifying { members, proposed, proofs } = &mut self.cluster.phase else { return };
+        let (members, proposed, proofs) = (*members, std::mem::take(proposed), std::mem::take(proofs));
         let Some(naming) = self.cluster.naming(round).cloned() else { return };
         let mut verdicts = verdicts.iter();
         let mut ids = HashSet::new();
@@ -253,7 +260,7 @@ impl Node {
             black_hole: naming.black_hole,
         };
         let sketch = self.compute.sketch(&naming.beacon, &accounts);
-        let block = LshBlock::fold(place, members, transactions, sketch);
+        let block = LshBlock::fold(place, members, transactions, proofs, sketch);
         if let Some(current) = self.cluster.rounds.get_mut(&round) {
             current.sign(block.header.hash(), &mut self.out);
         }
@@ -273,6 +280,7 @@ impl Node {
     fn seal(&mut self, sealed: Arc<SealedLshBlock>) {
         let (round, hash) = (sealed.block.header.round(), sealed.block.header.hash());
         self.pool.seal(round, &sealed.block.transactions);
+        self.proofs.settle(&sealed.block.misconduct);
         self.cluster.sealed.insert(round, sealed);
         self.cluster.advance(round, hash);
         self.cluster_progress_us = self.now_us;
@@ -325,6 +333,10 @@ impl Node {
         if header.previous != self.cluster.certified.1 {
             return self.blame(from, FaultKind::BadBlock("LSH block does not follow the cluster's last one".into()));
         }
+        if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
+            return self
+                .blame(from, FaultKind::BadBlock("LSH block with a proof of misconduct that proves nothing".into()));
+        }
         let sealed = Arc::new(sealed);
         let unverified = sealed.block.transactions.iter().filter(|one| !self.pool.has_verified(one)).cloned().collect();
         self.cluster.adopting = Some((sealed, from));
@@ -352,7 +364,9 @@ impl Node {
         if (header.black_hole_height(), header.black_hole) != (naming.height, naming.black_hole) {
             return Err("LSH block with the wrong last black hole".into());
         }
-        certificate.verify(&header.hash(), &naming.committee, &*self.compute).map_err(|error| error.to_string())
+        certificate
+            .verify(&header.round_id(), &header.hash(), &naming.committee, &*self.compute)
+            .map_err(|error| error.to_string())
     }
 
     /// Lets the cluster's rounds speak, and forget what black holes hold.

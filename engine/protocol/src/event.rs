@@ -1,10 +1,9 @@
 //! What a node is told and what it asks for: the whole interface between the pure state machine and the runtime or simulator around it.
 
 use crate::journal::JournalRecord;
-use crate::message::Tier;
 use constellation_chain::{
     BlackHole, Certificate, CheckSignatures, Hash, NetworkId, Offer, PublicKey, Reason, SKETCH_LEN_BYTES, StarHead,
-    Transaction,
+    Tier, Transaction,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -290,6 +289,9 @@ pub enum FaultKind {
         /// The round.
         round: u64,
     },
+    /// Contradicted itself over its own signature; the proof is on its way into the chain.
+    #[error("contradicted itself in round {}, over its own signature: {:?}", .0.round(), .0.kind())]
+    Proven(constellation_chain::Misconduct),
     /// Signed something else than the agreed block, or not at all.
     #[error("bad signature share for round {round} of {tier:?}")]
     BadShare {

@@ -2,11 +2,12 @@
 
 use crate::cluster::{self, CLUSTER, Naming};
 use crate::event::{Action, Fault, FaultKind};
-use crate::message::Tier;
 use crate::node::{Node, Tip};
 use crate::proposal::{BeaconRound, GalaxyProposal};
 use crate::round::{Round, Seat};
-use constellation_chain::{BlackHole, BlackHolePlace, Certificate, Hash, Hasher, LshHeader, SealedLshBlock};
+use constellation_chain::{
+    BlackHole, BlackHolePlace, Certificate, Hash, Hasher, LshHeader, RoundId, SealedLshBlock, Tier,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,8 +78,7 @@ impl Node {
             return false;
         };
         let seat = Seat {
-            tier,
-            number,
+            id: RoundId { network: self.network, tier, number },
             nodes: self.directory.indices(&self.validators),
             committee: self.validators.clone(),
             me,
@@ -109,12 +109,13 @@ impl Node {
         let beacon_round = self.beacon_round();
         let mut outputs = Vec::new();
         let mut named: BTreeMap<u64, LshHeader> = BTreeMap::new();
-        let mut bad = Vec::new();
+        let (mut certified, mut bad) = (Vec::new(), Vec::new());
         for (index, payload) in output {
             match self.read_galaxy_proposal(&beacon_round, *index, payload) {
                 Ok((output, blocks)) => {
                     outputs.push((*index, output));
-                    named.extend(blocks.into_iter().map(|header| (header.round(), header)));
+                    named.extend(blocks.iter().map(|(header, _)| (header.round(), *header)));
+                    certified.extend(blocks);
                 }
                 Err(what) => bad.extend(self.directory.index(self.validators.get(*index)).map(|node| (node, what))),
             }
@@ -123,6 +124,9 @@ impl Node {
         self.faults.extend(
             bad.into_iter().map(|(node, what)| Fault { node, kind: FaultKind::BadProposal { tier, round, what } }),
         );
+        for (header, certificate) in &certified {
+            self.compare_certificate(header, certificate);
+        }
         let mut accepted: Vec<LshHeader> = Vec::new();
         let (mut last, mut previous) = self.cluster.accepted;
         while let Some(header) = named.get(&(last + 1)).filter(|header| header.previous == previous) {
@@ -140,7 +144,7 @@ impl Node {
         beacon_round: &BeaconRound,
         index: usize,
         payload: &[u8],
-    ) -> Result<(Hash, Vec<LshHeader>), String> {
+    ) -> Result<(Hash, Vec<(LshHeader, Certificate)>), String> {
         let proposal = GalaxyProposal::decode(payload, self.network).map_err(|error| error.to_string())?;
         let output = self
             .validators
@@ -155,7 +159,7 @@ impl Node {
                 self.check_lsh_header(header, certificate)?;
             }
         }
-        Ok((output, proposal.blocks.into_iter().map(|(header, _)| header).collect()))
+        Ok((output, proposal.blocks))
     }
 
     fn fold_black_hole(&mut self) -> bool {
@@ -239,6 +243,7 @@ impl Node {
             let naming =
                 Naming { height: header.height(), black_hole: header.hash(), beacon: header.beacon, committee };
             self.cluster.accept(&sealed.block.header, naming);
+            self.proofs.settle(&sealed.block.misconduct);
             self.retire(Tier::Cluster(CLUSTER), round);
             last_round = round;
         }

@@ -8,9 +8,8 @@
 //!     13   …  the entry, as the common subset encodes it
 //! ```
 
-use crate::message::Tier;
 use constellation_acs::JournalEntry;
-use constellation_chain::{Reader, WireError};
+use constellation_chain::{Reader, Tier, WireError};
 
 /// One journal record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub enum JournalRecordError {
 impl JournalRecord {
     /// Appends the record's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        self.tier.write(out);
+        out.extend_from_slice(&self.tier.to_bytes());
         out.extend_from_slice(&self.round.to_le_bytes());
         self.entry.encode(out);
     }

@@ -37,6 +37,7 @@ mod event;
 mod galaxy;
 mod journal;
 mod message;
+mod misconduct;
 mod node;
 mod offers;
 mod pool;
@@ -51,5 +52,5 @@ pub use event::{
     TransactionState,
 };
 pub use journal::{JournalRecord, JournalRecordError};
-pub use message::{Message, MessageError, Tier};
+pub use message::{Message, MessageError};
 pub use node::{Node, ReplayError};

@@ -12,35 +12,7 @@
 //!             7 LshBlock      header, certificate, contents
 //! ```
 
-use constellation_chain::{Hash, Reader, Share, Signature, WireError};
-
-/// Where a round of consensus takes place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
-    /// Among the facilitators of a star cluster.
-    Cluster(u32),
-    /// Among the validators of the galaxy.
-    Galaxy,
-}
-
-impl Tier {
-    pub(crate) fn write(self, out: &mut Vec<u8>) {
-        let (byte, cluster) = match self {
-            Tier::Cluster(cluster) => (0, cluster),
-            Tier::Galaxy => (1, 0),
-        };
-        out.push(byte);
-        out.extend_from_slice(&cluster.to_le_bytes());
-    }
-
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        match (reader.u8()?, reader.u32()?) {
-            (0, cluster) => Ok(Tier::Cluster(cluster)),
-            (1, 0) => Ok(Tier::Galaxy),
-            (byte, _) => Err(WireError::Unknown { what: "tier", value: byte.into() }),
-        }
-    }
-}
+use constellation_chain::{Hash, Reader, Share, Signature, Tier, WireError};
 
 /// A message between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,13 +88,13 @@ impl Message {
         match self {
             Message::Round { tier, round, message } => {
                 out.push(ROUND);
-                tier.write(&mut out);
+                out.extend_from_slice(&tier.to_bytes());
                 out.extend_from_slice(&round.to_le_bytes());
                 message.encode(&mut out);
             }
             Message::Share { tier, round, share } => {
                 out.push(SHARE);
-                tier.write(&mut out);
+                out.extend_from_slice(&tier.to_bytes());
                 out.extend_from_slice(&round.to_le_bytes());
                 out.extend_from_slice(&share.block.0);
                 out.extend_from_slice(&share.signature.0);

@@ -9,13 +9,16 @@ use crate::event::{
 };
 use crate::galaxy::Galaxy;
 use crate::journal::JournalRecord;
-use crate::message::{Message, Tier};
+use crate::message::Message;
+use crate::misconduct::Proofs;
 use crate::offers::Offers;
 use crate::pool::{Dropped, Pool};
 use crate::round::{Round, RoundMessage, Seat};
 use crate::silence::Silence;
 use constellation_acs::JournalEntry;
-use constellation_chain::{BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, Transaction};
+use constellation_chain::{
+    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -103,6 +106,7 @@ pub struct Node {
     pub(crate) ledger: Ledger,
     pub(crate) pool: Pool,
     pub(crate) offers: Offers,
+    pub(crate) proofs: Proofs,
     pub(crate) cluster: Cluster,
     pub(crate) galaxy: Galaxy,
     pub(crate) catch_up: CatchUp,
@@ -156,6 +160,7 @@ impl Node {
             ledger: Ledger::new(&genesis),
             pool: Pool::default(),
             offers: Offers::default(),
+            proofs: Proofs::default(),
             cluster: Cluster::new(naming, committees),
             galaxy: Galaxy::new(),
             catch_up: CatchUp::default(),
@@ -288,6 +293,7 @@ impl Node {
             round.flush(&mut out, &mut self.faults);
         }
         self.out = out;
+        self.keep_proofs_of_rounds();
         self.out.len() > before
     }
 
@@ -316,9 +322,9 @@ impl Node {
 
     /// Enters a round: with what the journal says this node said, and with what arrived ahead of time.
     pub(crate) fn enter(&mut self, seat: Seat) -> Round {
-        let (tier, number) = (seat.tier, seat.number);
+        let RoundId { tier, number, .. } = seat.id;
         let entries = self.journal.remove(&(tier, number)).unwrap_or_default();
-        let mut round = Round::new(seat, self.config.key.clone(), self.network, entries);
+        let mut round = Round::new(seat, self.config.key.clone(), entries);
         for (from, message) in self.ahead.take(tier, number) {
             if let Err(kind) = round.handle(from, message) {
                 self.faults.push(Fault { node: from, kind });

@@ -2,34 +2,64 @@
 //! output that goes into the beacon.
 //!
 //! ```text
-//! cluster:  transactions' records, one after the other
+//! cluster:  1 byte count of proofs of misconduct, the proofs (238 each), then transactions' records, one after the other
 //! galaxy:   80 bytes proof of the proposer's verifiable output, then for each LSH block: header (312), certificate
 //! ```
 
+use crate::misconduct::{PROOFS_MAX, PROOFS_MAX_BYTES};
 use constellation_chain::{
-    Certificate, Hash, Hasher, LshBlockError, LshHeader, NetworkId, PublicKey, Reader, SecretKey, Transaction,
-    TransactionError, WireError, vrf,
+    Certificate, Hash, Hasher, LshBlockError, LshHeader, Misconduct, MisconductError, NetworkId, PublicKey, Reader,
+    SecretKey, Transaction, TransactionError, WireError, vrf,
 };
 use std::sync::Arc;
 
 /// LSH blocks of one cluster that one black hole can take: how far a cluster runs ahead of its galaxy.
 pub(crate) const ROUNDS_AHEAD_OF_GALAXY: u64 = 2;
 
-pub(crate) fn encode_transactions(transactions: &[Arc<Transaction>]) -> Arc<[u8]> {
-    let mut out = Vec::with_capacity(transactions.iter().map(|transaction| transaction.len_bytes()).sum());
-    for transaction in transactions {
-        transaction.write(&mut out);
-    }
-    out.into()
+/// A facilitator's proposal.
+pub(crate) struct ClusterProposal {
+    pub proofs: Vec<Misconduct>,
+    pub transactions: Vec<Transaction>,
 }
 
-pub(crate) fn decode_transactions(bytes: &[u8], network: NetworkId) -> Result<Vec<Transaction>, TransactionError> {
-    let mut reader = Reader::new(bytes);
-    let mut transactions = Vec::new();
-    while !reader.is_empty() {
-        transactions.push(Transaction::read(&mut reader, network)?);
+/// Why bytes are not a facilitator's proposal. Always the proposer's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ClusterProposalError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error(transparent)]
+    Misconduct(#[from] MisconductError),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+}
+
+impl ClusterProposal {
+    pub fn encode(proofs: &[Misconduct], transactions: &[Arc<Transaction>]) -> Arc<[u8]> {
+        debug_assert!(proofs.len() <= PROOFS_MAX);
+        let records: usize = transactions.iter().map(|transaction| transaction.len_bytes()).sum();
+        let mut out = Vec::with_capacity(PROOFS_MAX_BYTES + records);
+        out.push(proofs.len() as u8);
+        out.extend_from_slice(bytemuck::cast_slice(proofs));
+        for transaction in transactions {
+            transaction.write(&mut out);
+        }
+        out.into()
     }
-    Ok(transactions)
+
+    pub fn decode(bytes: &[u8], network: NetworkId) -> Result<Self, ClusterProposalError> {
+        let mut reader = Reader::new(bytes);
+        let count = reader.u8()?;
+        if usize::from(count) > PROOFS_MAX {
+            let bound = PROOFS_MAX as u64;
+            return Err(WireError::TooMany { what: "proofs of misconduct", count: count.into(), bound }.into());
+        }
+        let proofs = (0..count).map(|_| Misconduct::read(&mut reader)).collect::<Result<_, _>>()?;
+        let mut transactions = Vec::new();
+        while !reader.is_empty() {
+            transactions.push(Transaction::read(&mut reader, network)?);
+        }
+        Ok(ClusterProposal { proofs, transactions })
+    }
 }
 
 /// A validator's proposal.
@@ -113,7 +143,10 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
             let network = NetworkId::default();
-            prop_assert_eq!(decode_transactions(&bytes, network).is_ok(), bytes.is_empty());
+            if let Ok(proposal) = ClusterProposal::decode(&bytes, network) {
+                let transactions: Vec<_> = proposal.transactions.into_iter().map(Arc::new).collect();
+                prop_assert_eq!(&*ClusterProposal::encode(&proposal.proofs, &transactions), &bytes[..]);
+            }
             if let Ok(proposal) = GalaxyProposal::decode(&bytes, network) {
                 prop_assert_eq!(&*proposal.encode(), &bytes[..]);
             }

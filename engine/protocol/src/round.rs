@@ -7,17 +7,18 @@
 use crate::coin::VrfCoin;
 use crate::event::{Action, Compute, Fault, FaultKind, NodeIndex, Priority};
 use crate::journal::JournalRecord;
-use crate::message::{Message, Tier};
+use crate::message::Message;
 use constellation_acs::{JournalEntry, Subset, Target};
-use constellation_chain::{Certificate, Committee, Hash, Members, NetworkId, SecretKey, Share, Signature};
+use constellation_chain::{
+    Certificate, Committee, Hash, Members, Misconduct, MisconductKind, RoundId, SecretKey, Share, Signature, Statement,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a round is about, and this node's seat in it.
 #[derive(Clone)]
 pub(crate) struct Seat {
-    pub tier: Tier,
-    pub number: u64,
+    pub id: RoundId,
     pub committee: Committee,
     /// The members' places in the genesis' list, by committee index.
     pub nodes: Vec<NodeIndex>,
@@ -33,7 +34,10 @@ pub(crate) struct Round {
     block: Option<Hash>,
     unchecked: BTreeMap<usize, Share>,
     checked: BTreeMap<usize, Signature>,
-    heard: Members,
+    /// Each member's first share; a second one that differs, or a certificate with another, is proof against it.
+    first: BTreeMap<usize, Share>,
+    repeated: Members,
+    proofs: Vec<Misconduct>,
 }
 
 /// An agreed proposal: its member's committee index, and the payload.
@@ -48,14 +52,8 @@ pub(crate) enum RoundMessage {
 
 impl Round {
     /// Starts a round, or takes it up where the journal left it: `entries` are its journalled ones, in order.
-    pub fn new(seat: Seat, key: SecretKey, network: NetworkId, entries: Vec<JournalEntry>) -> Self {
-        let coin = VrfCoin {
-            key: key.clone(),
-            committee: seat.committee.clone(),
-            network,
-            tier: seat.tier,
-            number: seat.number,
-        };
+    pub fn new(seat: Seat, key: SecretKey, entries: Vec<JournalEntry>) -> Self {
+        let coin = VrfCoin { key: key.clone(), committee: seat.committee.clone(), id: seat.id };
         let config = constellation_acs::Config {
             me: seat.me,
             n: seat.committee.len(),
@@ -77,12 +75,14 @@ impl Round {
             block: None,
             unchecked: BTreeMap::new(),
             checked: BTreeMap::new(),
-            heard: Members::default(),
+            first: BTreeMap::new(),
+            repeated: Members::default(),
+            proofs: Vec::new(),
         }
     }
 
     pub fn number(&self) -> u64 {
-        self.seat.number
+        self.seat.id.number
     }
 
     pub fn has_proposed(&self) -> bool {
@@ -104,17 +104,40 @@ impl Round {
     /// Takes a member's message. Shares are kept until the block is known, one from each member.
     pub fn handle(&mut self, from: NodeIndex, message: RoundMessage) -> Result<(), FaultKind> {
         let Some(index) = self.seat.nodes.iter().position(|&node| node == from) else {
-            return Err(FaultKind::NoSeat { tier: self.seat.tier, round: self.seat.number });
+            return Err(FaultKind::NoSeat { tier: self.seat.id.tier, round: self.seat.id.number });
         };
         match message {
             RoundMessage::Subset(message) => self.subset.handle(index, message),
-            RoundMessage::Share(share) => {
-                if self.heard.insert(index) {
+            RoundMessage::Share(share) => match self.first.get(&index) {
+                // One repeat is looked into: each costs two verifications, and the sender can make any number.
+                Some(_) if self.repeated.insert(index) => self.contradict(index, share),
+                Some(_) => {}
+                None => {
+                    self.first.insert(index, share);
                     self.unchecked.insert(index, share);
                 }
-            }
+            },
         }
         Ok(())
+    }
+
+    /// Compares the shares under a certified block of this round with those that this node was sent.
+    pub fn compare(&mut self, block: Hash, certificate: &Certificate) {
+        for (index, signature) in certificate.shares() {
+            self.contradict(index, Share { block, signature });
+        }
+    }
+
+    /// What the members signed against each other, their signatures not checked yet.
+    pub fn take_proofs(&mut self) -> Vec<Misconduct> {
+        std::mem::take(&mut self.proofs)
+    }
+
+    fn contradict(&mut self, index: usize, other: Share) {
+        let RoundId { tier, number, .. } = self.seat.id;
+        let (Some(first), Some(&member)) = (self.first.get(&index), self.seat.committee.get(index)) else { return };
+        let statements = [*first, other].map(|share| Statement { hash: share.block, signature: share.signature });
+        self.proofs.extend(Misconduct::new(MisconductKind::TwoBlocks, (tier, number), member, statements));
     }
 
     /// Signs the block that this round's output makes, and tells everybody.
@@ -123,10 +146,10 @@ impl Round {
             return;
         }
         self.block = Some(block);
-        let share = Share::sign(block, &self.key);
-        self.heard.insert(self.seat.me);
+        let share = Share::sign(&self.seat.id, block, &self.key);
+        self.first.insert(self.seat.me, share);
         self.checked.insert(self.seat.me, share.signature);
-        let message = Message::Share { tier: self.seat.tier, round: self.seat.number, share };
+        let message = Message::Share { tier: self.seat.id.tier, round: self.seat.id.number, share };
         let bytes: Arc<[u8]> = message.to_bytes().into();
         self.sent.push((Target::All, bytes.clone()));
         self.send_to_all(bytes, out);
@@ -140,10 +163,10 @@ impl Round {
         }
         for (index, share) in std::mem::take(&mut self.unchecked) {
             let signer = self.seat.committee.get(index).copied();
-            if share.block == block && signer.is_some_and(|signer| share.is_valid(signer, compute)) {
+            if share.block == block && signer.is_some_and(|signer| share.is_valid(&self.seat.id, signer, compute)) {
                 self.checked.insert(index, share.signature);
             } else if let Some(&node) = self.seat.nodes.get(index) {
-                let kind = FaultKind::BadShare { tier: self.seat.tier, round: self.seat.number };
+                let kind = FaultKind::BadShare { tier: self.seat.id.tier, round: self.seat.id.number };
                 faults.push(Fault { node, kind });
             }
         }
@@ -153,7 +176,7 @@ impl Round {
     /// Lets everything leave that the common subset has to say: the journal first.
     pub fn flush(&mut self, out: &mut Vec<Action>, faults: &mut Vec<Fault>) {
         let outgoing = self.subset.take_outgoing();
-        let (tier, round) = (self.seat.tier, self.seat.number);
+        let RoundId { tier, number: round, .. } = self.seat.id;
         out.extend(outgoing.journal.into_iter().map(|entry| Action::Journal(JournalRecord { tier, round, entry })));
         for (target, message) in outgoing.messages {
             // Pulls and the answers to them are asked for anew; votes are what a peer that comes back cannot do without.
@@ -193,5 +216,5 @@ impl Round {
 }
 
 fn encode(seat: &Seat, message: constellation_acs::Message) -> Arc<[u8]> {
-    Message::Round { tier: seat.tier, round: seat.number, message }.to_bytes().into()
+    Message::Round { tier: seat.id.tier, round: seat.id.number, message }.to_bytes().into()
 }

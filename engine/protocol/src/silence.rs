@@ -2,9 +2,9 @@
 //! since it cannot know what it said there.
 
 use crate::event::NodeIndex;
-use crate::message::Tier;
 use crate::node::Node;
 use crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
+use constellation_chain::Tier;
 use std::collections::BTreeMap;
 
 /// Black holes that must follow the highest known one before a node that lost its journal speaks again.

@@ -157,7 +157,7 @@ fn garbage_from_a_peer_is_blamed_and_changes_nothing() {
         let len = network.chance.below(90) as usize;
         let bytes: Vec<u8> = (0..len).map(|_| network.chance.below(256) as u8).collect();
         network.give(0, constellation_protocol::Event::Message { from: 3, bytes });
-        let far = common::round_message(constellation_protocol::Tier::Galaxy, i * 1000, &[1; 100]);
+        let far = common::round_message(constellation_chain::Tier::Galaxy, i * 1000, &[1; 100]);
         network.give(0, constellation_protocol::Event::Message { from: 3, bytes: far });
     }
     load(&mut network, &mut stars, 20, 5_000);
@@ -295,5 +295,27 @@ fn a_copy_with_a_spoilt_signature_does_not_displace_the_good_one() {
         assert!(stars.all_applied(&network, 0), "seed {seed}");
         network.assert_blocks_hold_what_honest_facilitators_proposed();
         assert!(network.faults.iter().all(|(_, fault)| fault.node == 2));
+    }
+}
+
+/// Who signs two blocks of one round is found out as soon as both signatures meet, and the proof is in the chain, where anybody can check it.
+#[test]
+fn a_double_signer_is_proven_guilty_in_the_chain_and_stops_nobody() {
+    for seed in 0..5 {
+        let mut network = Network::new(seed, 4, 4, 20);
+        network.double_signer = Some(2);
+        let mut stars = Stars::new(20);
+        load(&mut network, &mut stars, 40, 20_000);
+        network.run(4 * SECOND_US);
+        network.assert_logs_agree();
+        assert!(stars.all_applied(&network, 0), "seed {seed}");
+        let guilty = constellation_chain::SecretKey::from_seed([102; 32]).public_key();
+        let blocks = network.disks[0].log.iter().flat_map(|(black_hole, _)| &black_hole.lsh_blocks);
+        let proofs: Vec<_> = blocks.flat_map(|sealed| &sealed.block.misconduct).collect();
+        assert!(!proofs.is_empty() && proofs.iter().all(|proof| proof.member == guilty), "seed {seed}: {proofs:?}");
+        let mut auditor = network.auditor();
+        for (black_hole, certificate) in &network.disks[0].log {
+            auditor.next(black_hole, certificate).unwrap();
+        }
     }
 }

@@ -4,12 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a simulator that meets the unexpected must stop")]
 
 use constellation_chain::{
-    BlackHole, Certificate, CheckSignatures, Genesis, GenesisNode, GenesisStar, Hash, NetworkId, Offer, PublicKey,
-    Reader, Reason, SecretKey, SignedMessage, StarHead, Transaction, elect_facilitators,
+    BlackHole, Certificate, CheckSignatures, Genesis, GenesisNode, GenesisStar, Hash, Misconduct, NetworkId, Offer,
+    PublicKey, Reader, Reason, RoundId, SecretKey, Share, SignedMessage, StarHead, Tier, Transaction,
+    elect_facilitators,
 };
 use constellation_protocol::{
     Action, Admission, Answer, Auditor, Compute, Config, Event, JournalRecord, Message, Node, NodeIndex, NodeStatus,
-    Query, Tier,
+    Query,
 };
 use constellation_verify::{Engine, OwnedBatch};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -76,6 +77,8 @@ pub struct Network {
     pub spoil_certificates_of: Option<usize>,
     /// A node whose cluster proposals are copies of what others were sent, with spoilt signatures.
     pub spoil_proposals_of: Option<usize>,
+    /// A node that signs another block for its neighbour than for the rest.
+    pub double_signer: Option<usize>,
     submitted: Vec<Arc<Transaction>>,
     tampered: HashMap<(Tier, u64), Vec<u8>>,
     /// What each honest facilitator proposed, by round and key.
@@ -117,6 +120,7 @@ impl Network {
             latency_max_us: 3_000,
             spoil_certificates_of: None,
             spoil_proposals_of: None,
+            double_signer: None,
             submitted: Vec::new(),
             tampered: HashMap::new(),
             proposed: HashMap::new(),
@@ -216,7 +220,7 @@ impl Network {
             }
             Action::Send { to, bytes, .. } => {
                 if self.nodes[to as usize].is_some() {
-                    let bytes = self.tamper(index, bytes.to_vec());
+                    let bytes = self.tamper(index, to as usize, bytes.to_vec());
                     let event = Event::Message { from: index as NodeIndex, bytes };
                     self.fly(index, to as usize, event);
                 }
@@ -254,7 +258,10 @@ impl Network {
     }
 
     /// What a node that lies sends instead; the same lie to everybody.
-    fn tamper(&mut self, index: usize, bytes: Vec<u8>) -> Vec<u8> {
+    fn tamper(&mut self, index: usize, to: usize, bytes: Vec<u8>) -> Vec<u8> {
+        if self.double_signer == Some(index) && to == (index + 1) % self.nodes.len() {
+            return self.sign_otherwise(index, bytes);
+        }
         let Ok(Message::Round { tier, round, message: constellation_acs::Message::Payload { proposer, payload } }) =
             Message::decode(&bytes, 128)
         else {
@@ -275,7 +282,8 @@ impl Network {
                     copy[170] ^= 1;
                     copy
                 });
-                copies.collect()
+                // No proofs of misconduct, then the copies.
+                std::iter::once(0).chain(copies).collect()
             }
             Tier::Cluster(_) => {
                 let key = self.keys[index].public_key();
@@ -289,6 +297,18 @@ impl Network {
         let message = constellation_acs::Message::Payload { proposer, payload: lie.into() };
         let bytes = Message::Round { tier, round, message }.to_bytes();
         self.tampered.entry((tier, round)).or_insert(bytes).clone()
+    }
+
+    /// Another share in place of the one in `bytes`, if that is one.
+    fn sign_otherwise(&self, index: usize, bytes: Vec<u8>) -> Vec<u8> {
+        match Message::decode(&bytes, 128) {
+            Ok(Message::Share { tier, round, .. }) => {
+                let id = RoundId { network: self.genesis.network_id(), tier, number: round };
+                let share = Share::sign(&id, Hash([0xee; 32]), &self.keys[index]);
+                Message::Share { tier, round, share }.to_bytes()
+            }
+            _ => bytes,
+        }
     }
 
     /// Every LSH block holds all that its honest proposers proposed.
@@ -424,6 +444,8 @@ impl Stars {
 
 fn ids_in(payload: &[u8], network: NetworkId) -> BTreeSet<Hash> {
     let mut reader = Reader::new(payload);
+    let proofs = reader.u8().unwrap();
+    (0..proofs).for_each(|_| assert!(Misconduct::read(&mut reader).is_ok()));
     let mut ids = BTreeSet::new();
     while !reader.is_empty() {
         ids.insert(Transaction::read(&mut reader, network).unwrap().id());
