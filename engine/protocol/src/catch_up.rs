@@ -1,4 +1,9 @@
 //! Catching up: a node that is behind fetches certified black holes from peers, checks them whole, and joins the rounds again.
+//!
+//! Peers serve the records of their logs as they are. A window of them is asked for ahead, from all who hold them in turn. What arrives is decoded
+//! and its certificate checked at once, so that only what a quorum signed costs more; then the signatures of everything that has arrived
+//! meanwhile are verified as one batch, while the black holes of the batch before are applied. Who serves what does not hold is blamed, and
+//! another is asked.
 
 use crate::event::{FaultKind, NodeIndex, Priority};
 use crate::message::Message;
@@ -7,8 +12,10 @@ use constellation_chain::{BlackHole, Certificate, Hash, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Black holes fetched ahead of the one being checked.
-const WINDOW: u64 = 8;
+/// Black holes asked for ahead of the last one applied.
+const WINDOW: u64 = 32;
+/// Bytes of fetched black holes above which only the next one is asked for.
+const WINDOW_BYTES: usize = 64 << 20;
 /// After this long another peer is asked.
 const ASK_AGAIN_US: u64 = 1_000_000;
 /// A node one black hole behind waits this long for its own round to finish before it asks.
@@ -54,18 +61,39 @@ impl Peers {
     }
 }
 
+/// A black hole that a quorum signed.
 struct Fetched {
     black_hole: Arc<BlackHole>,
     certificate: Certificate,
     from: NodeIndex,
+    len_bytes: usize,
+    signatures: Signatures,
+}
+
+/// What is known of its transactions' signatures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signatures {
+    Unknown,
+    Asked,
+    Hold,
+}
+
+/// What a job verifies of a black hole.
+struct Part {
+    height: u64,
+    hash: Hash,
+    count: usize,
 }
 
 #[derive(Default)]
 pub(crate) struct CatchUp {
     asked: BTreeMap<u64, u64>,
     fetched: BTreeMap<u64, Fetched>,
-    checking: Option<(u64, Hash)>,
+    /// The job that is open.
+    parts: Option<Vec<Part>>,
     behind_since_us: Option<u64>,
+    /// Peers that served what does not hold: not asked again, while there are others, until this node has caught up.
+    distrusted: BTreeSet<NodeIndex>,
     turn: usize,
 }
 
@@ -75,6 +103,7 @@ impl Node {
         let (height, best) = (self.tip.height, self.peers.best_height());
         if best <= height {
             self.catch_up.behind_since_us = None;
+            self.catch_up.distrusted.clear();
             return;
         }
         let since_us = *self.catch_up.behind_since_us.get_or_insert(self.now_us);
@@ -83,7 +112,9 @@ impl Node {
         }
         self.catch_up.asked = self.catch_up.asked.split_off(&(height + 1));
         self.catch_up.fetched = self.catch_up.fetched.split_off(&(height + 1));
-        for wanted in height + 1..=best.min(height + WINDOW) {
+        let fetched_bytes: usize = self.catch_up.fetched.values().map(|fetched| fetched.len_bytes).sum();
+        let window = if fetched_bytes < WINDOW_BYTES { WINDOW } else { 1 };
+        for wanted in height + 1..=best.min(height + window) {
             let asked = self.catch_up.asked.get(&wanted).is_some_and(|&at_us| self.now_us < at_us + ASK_AGAIN_US);
             if asked || self.catch_up.fetched.contains_key(&wanted) {
                 continue;
@@ -93,7 +124,10 @@ impl Node {
                 break;
             }
             self.catch_up.turn += 1;
-            let peer = holders[self.catch_up.turn % holders.len()];
+            let distrusted = &self.catch_up.distrusted;
+            let trusted: Vec<_> = holders.iter().copied().filter(|peer| !distrusted.contains(peer)).collect();
+            let askable = if trusted.is_empty() { &holders } else { &trusted };
+            let peer = askable[self.catch_up.turn % askable.len()];
             self.catch_up.asked.insert(wanted, self.now_us);
             self.send(peer, Priority::Consensus, &Message::GetBlackHole { height: wanted });
         }
@@ -102,31 +136,84 @@ impl Node {
     /// Takes a black hole that was asked for. What was not is dropped: a late answer, or a peer that pushes.
     pub(crate) fn take_black_hole(&mut self, from: NodeIndex, bytes: &[u8]) {
         // Decoding is work: only what was asked for is worth it. The height sits at bytes 16..24 of the header.
-        let wanted = |height: &[u8; 8]| self.catch_up.asked.contains_key(&u64::from_le_bytes(*height));
-        if !bytes.get(16..24).and_then(|height| height.first_chunk()).is_some_and(wanted) {
+        let Some(height) = bytes.get(16..24).and_then(|height| height.first_chunk()) else { return };
+        let height = u64::from_le_bytes(*height);
+        if height <= self.tip.height || !self.catch_up.asked.contains_key(&height) {
             return;
         }
         let (black_hole, certificate) = match BlackHole::decode(bytes, self.network) {
             Ok(decoded) => decoded,
-            Err(error) => return self.blame(from, FaultKind::BadBlock(error.to_string())),
+            Err(error) => return self.refuse_black_hole(height, from, error.to_string()),
         };
-        let height = black_hole.header.height();
-        if height <= self.tip.height || !self.catch_up.asked.contains_key(&height) {
-            return;
+        if let Err(what) = self.check_black_hole_certificate(&black_hole, &certificate) {
+            return self.refuse_black_hole(height, from, what);
         }
-        let fetched = Fetched { black_hole: Arc::new(black_hole), certificate, from };
+        let signatures = Signatures::Unknown;
+        let fetched =
+            Fetched { black_hole: Arc::new(black_hole), certificate, from, len_bytes: bytes.len(), signatures };
         self.catch_up.fetched.entry(height).or_insert(fetched);
     }
 
-    /// Checks the next fetched black hole; true when anything moved.
+    /// Verifies what has been fetched and applies what follows; true when anything moved.
     pub(crate) fn progress_catch_up(&mut self) -> bool {
-        let next = self.tip.height + 1;
-        if self.catch_up.checking.is_some() {
+        let asked = self.verify_fetched();
+        self.apply_fetched() || asked
+    }
+
+    /// Asks for the signatures of all that has been fetched since the last time, as one job.
+    fn verify_fetched(&mut self) -> bool {
+        if self.catch_up.parts.is_some() {
             return false;
         }
-        let Some(fetched) = self.catch_up.fetched.get(&next) else { return false };
-        let (black_hole, certificate, from) = (fetched.black_hole.clone(), fetched.certificate.clone(), fetched.from);
-        if let Err(what) = self.check_black_hole(&black_hole, &certificate) {
+        let mut unverified: Vec<Arc<Transaction>> = Vec::new();
+        let mut parts = Vec::new();
+        let unknown = |fetched: &&mut Fetched| fetched.signatures == Signatures::Unknown;
+        for fetched in self.catch_up.fetched.values_mut().filter(unknown) {
+            let before = unverified.len();
+            let black_hole = &fetched.black_hole;
+            unverified.extend(black_hole.transactions().filter(|one| !self.pool.has_verified(one)).cloned());
+            fetched.signatures = Signatures::Asked;
+            let count = unverified.len() - before;
+            parts.push(Part { height: black_hole.header.height(), hash: black_hole.header.hash(), count });
+        }
+        if parts.is_empty() {
+            return false;
+        }
+        self.catch_up.parts = Some(parts);
+        self.verify(Job::BlackHoles, unverified);
+        true
+    }
+
+    /// The verdicts on the open job, in order.
+    pub(crate) fn black_holes_verified(&mut self, mut verdicts: &[bool]) {
+        for part in self.catch_up.parts.take().unwrap_or_default() {
+            let (own, rest) = verdicts.split_at_checked(part.count).unwrap_or_default();
+            verdicts = rest;
+            let holds = own.len() == part.count && own.iter().all(|valid| *valid);
+            // This node's own round may have settled that height meanwhile.
+            let Some(fetched) = self.catch_up.fetched.get_mut(&part.height) else { continue };
+            if fetched.black_hole.header.hash() != part.hash {
+                continue;
+            }
+            fetched.signatures = Signatures::Hold;
+            let from = fetched.from;
+            if !holds {
+                self.refuse_black_hole(part.height, from, "a transaction in it does not verify".into());
+            }
+        }
+    }
+
+    /// Applies the next black hole if its signatures hold.
+    fn apply_fetched(&mut self) -> bool {
+        let next = self.tip.height + 1;
+        let holds = |fetched: &Fetched| fetched.signatures == Signatures::Hold;
+        if !self.catch_up.fetched.get(&next).is_some_and(holds) {
+            return false;
+        }
+        let Some(Fetched { black_hole, certificate, from, .. }) = self.catch_up.fetched.remove(&next) else {
+            return false;
+        };
+        if let Err(what) = self.check_black_hole_place(&black_hole) {
             self.refuse_black_hole(next, from, what);
             return true;
         }
@@ -142,41 +229,31 @@ impl Node {
             }
             return true;
         }
-        let unverified: Vec<Arc<Transaction>> =
-            black_hole.transactions().filter(|one| !self.pool.has_verified(one)).cloned().collect();
-        self.catch_up.checking = Some((next, hash));
-        self.verify(Job::BlackHole(hash), unverified);
+        match self.apply_certified(&black_hole) {
+            Ok(()) => self.finish_black_hole(black_hole, certificate),
+            Err(what) => self.halt(what),
+        }
         true
-    }
-
-    pub(crate) fn black_hole_verified(&mut self, hash: Hash, all_valid: bool) {
-        let Some((height, _)) = self.catch_up.checking.take_if(|(_, checking)| *checking == hash) else { return };
-        let next = self.tip.height + 1;
-        // This node's own round may have settled that height meanwhile.
-        let Some(fetched) = self.catch_up.fetched.remove(&height).filter(|_| height == next) else { return };
-        if !all_valid {
-            return self.refuse_black_hole(next, fetched.from, "a transaction in it does not verify".into());
-        }
-        // While the signatures were verified, this node's own round may have come to the point of applying.
-        if self.galaxy.signing().is_some() {
-            self.catch_up.fetched.insert(next, fetched);
-            return;
-        }
-        if let Err(what) = self.apply_certified(&fetched.black_hole) {
-            return self.halt(what);
-        }
-        self.finish_black_hole(fetched.black_hole, fetched.certificate);
     }
 
     /// Everything about a black hole that can be checked before its transactions are verified and applied.
     pub(crate) fn check_black_hole(&self, black_hole: &BlackHole, certificate: &Certificate) -> Result<(), String> {
+        self.check_black_hole_place(black_hole)?;
+        self.check_black_hole_certificate(black_hole, certificate)
+    }
+
+    fn check_black_hole_certificate(&self, black_hole: &BlackHole, certificate: &Certificate) -> Result<(), String> {
         let header = &black_hole.header;
-        if header.previous != self.tip.hash {
-            return Err("it does not follow this node's last black hole".into());
-        }
         certificate
             .verify(&header.round_id(), &header.hash(), &self.validators, &*self.compute)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.to_string())
+    }
+
+    /// Whether it follows what this node has, with the LSH blocks that may stand in it.
+    fn check_black_hole_place(&self, black_hole: &BlackHole) -> Result<(), String> {
+        if black_hole.header.previous != self.tip.hash {
+            return Err("it does not follow this node's last black hole".into());
+        }
         let (mut last, mut previous) = self.cluster.accepted;
         for sealed in &black_hole.lsh_blocks {
             let lsh = &sealed.block.header;
@@ -218,6 +295,7 @@ impl Node {
     fn refuse_black_hole(&mut self, height: u64, from: NodeIndex, what: String) {
         self.catch_up.fetched.remove(&height);
         self.catch_up.asked.remove(&height);
+        self.catch_up.distrusted.insert(from);
         self.blame(from, FaultKind::BadBlock(format!("black hole {height}: {what}")));
     }
 }

@@ -72,7 +72,7 @@ struct Served {
 pub(crate) enum Job {
     ClusterRound(u64),
     AdoptLshBlock(Hash),
-    BlackHole(Hash),
+    BlackHoles,
 }
 
 /// Why a stored black hole cannot be replayed: the log and the genesis do not belong together, or the log was made by a broken node.
@@ -490,7 +490,7 @@ impl Node {
         match job {
             Job::ClusterRound(round) => self.cluster_round_verified(round, verdicts),
             Job::AdoptLshBlock(hash) => self.lsh_block_verified(hash, all_valid),
-            Job::BlackHole(hash) => self.black_hole_verified(hash, all_valid),
+            Job::BlackHoles => self.black_holes_verified(verdicts),
         }
     }
 

@@ -298,6 +298,26 @@ fn a_copy_with_a_spoilt_signature_does_not_displace_the_good_one() {
     }
 }
 
+/// A peer that serves spoilt records is blamed, and others are asked: the node that was away comes back all the same.
+#[test]
+fn a_peer_that_serves_bad_black_holes_is_blamed_and_replaced() {
+    for seed in 0..5 {
+        let mut network = Network::new(seed, 4, 4, 40);
+        let mut stars = Stars::new(40);
+        network.kill(2);
+        load(&mut network, &mut stars, 80, 20_000);
+        network.run(2 * SECOND_US);
+        network.spoil_served_of = Some((seed % 2) as usize);
+        network.start(2);
+        network.run(4 * SECOND_US);
+        assert!(stars.all_applied(&network, 2), "seed {seed}");
+        network.assert_logs_agree();
+        let liar = (seed % 2) as u16;
+        assert!(network.faults.iter().any(|(by, fault)| *by == 2 && fault.node == liar), "seed {seed}");
+        assert!(network.faults.iter().all(|(_, fault)| fault.node == liar), "seed {seed}: {:?}", network.faults);
+    }
+}
+
 /// Who signs two blocks of one round is found out as soon as both signatures meet, and the proof is in the chain, where anybody can check it.
 #[test]
 fn a_double_signer_is_proven_guilty_in_the_chain_and_stops_nobody() {

@@ -77,6 +77,8 @@ pub struct Network {
     pub spoil_certificates_of: Option<usize>,
     /// A node whose cluster proposals are copies of what others were sent, with spoilt signatures.
     pub spoil_proposals_of: Option<usize>,
+    /// A node whose black holes, served to who is behind, have a spoilt byte.
+    pub spoil_served_of: Option<usize>,
     /// A node that signs another block for its neighbour than for the rest.
     pub double_signer: Option<usize>,
     submitted: Vec<Arc<Transaction>>,
@@ -120,6 +122,7 @@ impl Network {
             latency_max_us: 3_000,
             spoil_certificates_of: None,
             spoil_proposals_of: None,
+            spoil_served_of: None,
             double_signer: None,
             submitted: Vec::new(),
             tampered: HashMap::new(),
@@ -227,7 +230,12 @@ impl Network {
             }
             Action::Serve { to, height } => {
                 let (black_hole, certificate) = &self.disks[index].log[height as usize - 1];
-                let bytes = Message::BlackHole(black_hole.to_bytes(certificate)).to_bytes();
+                let mut bytes = Message::BlackHole(black_hole.to_bytes(certificate)).to_bytes();
+                if self.spoil_served_of == Some(index) {
+                    // A signature of the certificate, or the end of the contents.
+                    let at = if height % 2 == 0 { 1 + 288 + 16 + 5 } else { bytes.len() - 20 };
+                    bytes[at] ^= 1;
+                }
                 self.fly(index, to as usize, Event::Message { from: index as NodeIndex, bytes });
             }
             Action::Verify { job, transactions } => {
