@@ -160,6 +160,17 @@ impl<C: Coin> Subset<C> {
         self.out.take_faults()
     }
 
+    /// That member's payload, once its broadcast has delivered it; agreed on or not.
+    pub fn delivered(&self, proposer: usize) -> Option<&Arc<[u8]>> {
+        self.broadcasts.get(proposer)?.delivered()
+    }
+
+    /// Whether n−f broadcasts have delivered: from here on there is no more to wait for than votes.
+    pub fn has_quorum_of_payloads(&self) -> bool {
+        let delivered = self.broadcasts.iter().filter(|broadcast| broadcast.delivered().is_some());
+        self.committee.is_quorum(delivered.count() as u32)
+    }
+
     /// The agreed payloads with their proposers, sorted by proposer; the same at every honest node.
     pub fn output(&self) -> Option<&[Accepted]> {
         self.output.as_deref()

@@ -36,7 +36,7 @@ const LOG_STAGE: &str = "log";
 const ANNOUNCE_ON_CONNECT: usize = 8192;
 /// The largest message of a round: a proposal, or the votes of a large committee with their coin shares.
 const CONSENSUS_MAX_LEN_BYTES: u32 = 1 << 20;
-/// The largest black hole: what two cluster rounds can hold (16 MiB), each transaction of it censored and a fork of both its stars
+/// The largest black hole: what three cluster rounds can hold (12 MiB), each transaction of it censored and a fork of both its stars
 /// (213 bytes for every 328), and certificates.
 const BULK_MAX_LEN_BYTES: u32 = 32 << 20;
 

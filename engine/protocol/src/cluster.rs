@@ -1,4 +1,6 @@
-//! The cluster tier: facilitators agree on transactions and certify LSH blocks, round after round, up to two rounds ahead of the galaxy.
+//! The cluster tier: facilitators agree on transactions and certify LSH blocks, round after round, up to three rounds ahead of the galaxy. While one
+//! round agrees the next one broadcasts its proposals; what the earlier one may hold is left out of them, and what both hold the later one leaves out
+//! of its block.
 
 use crate::event::{Action, Fault, FaultKind, NodeIndex, Priority};
 use crate::message::Message;
@@ -8,8 +10,8 @@ use crate::pool::Share;
 use crate::proposal::{ClusterProposal, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members, Misconduct, PublicKey,
-    Reader, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
+    COMMITTEE_MAX, Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members, Misconduct,
+    PublicKey, Reader, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
 };
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -43,6 +45,9 @@ struct Proposed {
     is_verified: bool,
 }
 
+/// What a member proposed, as far as its bytes tell; or why it is no proposal.
+type Decoded = Result<(Vec<Misconduct>, Vec<Arc<Transaction>>), String>;
+
 /// One cluster's chain as this node knows it.
 pub(crate) struct Cluster {
     /// Round and hash of the last LSH block in a black hole.
@@ -54,6 +59,12 @@ pub(crate) struct Cluster {
     naming: BTreeMap<u64, Naming>,
     /// Rounds this node has a seat in, from the first that is in no black hole to the current one.
     pub rounds: BTreeMap<u64, Round>,
+    /// Proposals that are here for good, of the rounds that are not certified, by round and member.
+    arrived: BTreeMap<u64, BTreeMap<usize, Decoded>>,
+    /// Ids of what this node proposed last.
+    own_ids: HashSet<Hash>,
+    /// Ids of the last certified LSH block's transactions: the round after it may have proposed them again while it agreed.
+    last_ids: HashSet<Hash>,
     phase: Phase,
     next_start_us: u64,
     entered_us: u64,
@@ -74,6 +85,9 @@ impl Cluster {
             sealed: BTreeMap::new(),
             naming,
             rounds: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            own_ids: HashSet::new(),
+            last_ids: HashSet::new(),
             phase: Phase::Agreeing,
             next_start_us: 0,
             entered_us: 0,
@@ -90,22 +104,25 @@ impl Cluster {
         self.naming.get(&round)
     }
 
-    /// A black hole took the LSH block `header`, and names the facilitators two rounds on.
-    pub fn accept(&mut self, header: &LshHeader, naming: Naming) {
-        let (round, hash) = (header.round(), header.hash());
+    /// A black hole took the LSH block, and names the facilitators of a round further on.
+    pub fn accept(&mut self, block: &LshBlock, naming: Naming) {
+        let (round, hash) = (block.header.round(), block.header.hash());
         self.accepted = (round, hash);
         self.naming.insert(round + ROUNDS_AHEAD_OF_GALAXY, naming);
         self.naming = self.naming.split_off(&(round + 1));
         self.sealed = self.sealed.split_off(&(round + 1));
         self.rounds = self.rounds.split_off(&(round + 1));
         if self.certified.0 <= round {
-            self.advance(round, hash);
+            self.advance(block);
         }
     }
 
-    fn advance(&mut self, round: u64, hash: Hash) {
-        self.certified = (round, hash);
+    fn advance(&mut self, block: &LshBlock) {
+        let round = block.header.round();
+        self.certified = (round, block.header.hash());
         self.phase = Phase::Agreeing;
+        self.arrived = self.arrived.split_off(&(round + 1));
+        self.last_ids = block.transactions.iter().map(|transaction| transaction.id()).collect();
         if self.adopting.as_ref().is_some_and(|(sealed, _)| sealed.block.header.round() <= round) {
             self.adopting = None;
         }
@@ -132,7 +149,17 @@ impl Node {
             Some(_) => self.step_cluster_round(round, &naming),
             None => false,
         };
-        entered || stepped
+        entered || stepped || self.enter_next_cluster_round()
+    }
+
+    /// While a round agrees, the next one broadcasts.
+    fn enter_next_cluster_round(&mut self) -> bool {
+        let round = self.cluster.current();
+        let Some(naming) = self.cluster.naming(round + 1).cloned() else { return false };
+        if !self.cluster.rounds.get(&round).is_some_and(Round::has_quorum_of_payloads) {
+            return false;
+        }
+        self.enter_cluster_round(round + 1, &naming)
     }
 
     fn enter_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
@@ -155,7 +182,8 @@ impl Node {
         self.cluster.next_start_us = self.now_us + self.config.round_interval_us;
         // What waits for a predecessor is no reason for a round.
         let max_bytes = self.config.proposal_max_bytes() - PROOFS_MAX_BYTES;
-        let composed = self.pool.compose(&share, &self.ledger, max_bytes, &mut self.dropped);
+        let in_flight = self.in_flight(round);
+        let composed = self.pool.compose(&share, &in_flight, &self.ledger, max_bytes, &mut self.dropped);
         if !composed.is_any_ready && !called {
             return false;
         }
@@ -170,9 +198,42 @@ impl Node {
         let mut entered = self.enter(seat);
         if !entered.has_proposed() {
             entered.propose(ClusterProposal::encode(&self.proofs.pick(), &composed.picked));
+            self.cluster.own_ids = composed.picked.iter().map(|transaction| transaction.id()).collect();
         }
         self.cluster.rounds.insert(round, entered);
         true
+    }
+
+    /// What the round before `round` may put into its block, as far as this node knows yet.
+    fn in_flight(&mut self, round: u64) -> HashSet<Hash> {
+        if round == self.cluster.current() {
+            return HashSet::new();
+        }
+        self.decode_arrived(round - 1);
+        let arrived = self.cluster.arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values);
+        let ids = arrived.flatten().flat_map(|(_, transactions)| transactions).map(|transaction| transaction.id());
+        ids.chain(self.cluster.own_ids.iter().copied()).collect()
+    }
+
+    /// Reads the proposals of a round that have arrived since the last time.
+    fn decode_arrived(&mut self, round: u64) {
+        let Some(open) = self.cluster.rounds.get(&round) else { return };
+        let known = self.cluster.arrived.get(&round);
+        let is_known = |index: &usize| known.is_some_and(|known| known.contains_key(index));
+        let fresh: Vec<(usize, Decoded)> = (0..COMMITTEE_MAX)
+            .filter(|index| !is_known(index))
+            .filter_map(|index| Some((index, self.decode_proposal(open.delivered(index)?))))
+            .collect();
+        self.cluster.arrived.entry(round).or_default().extend(fresh);
+    }
+
+    fn decode_proposal(&self, payload: &[u8]) -> Decoded {
+        let ClusterProposal { proofs, transactions } =
+            ClusterProposal::decode(payload, self.network).map_err(|error| error.to_string())?;
+        if !proofs.iter().all(|proof| self.is_proof(proof)) {
+            return Err("a proof of misconduct that proves nothing".into());
+        }
+        Ok((proofs, transactions.into_iter().map(Arc::new).collect()))
     }
 
     fn step_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
@@ -186,30 +247,27 @@ impl Node {
     fn take_cluster_output(&mut self, round: u64, naming: &Naming) -> bool {
         let Some(output) = self.cluster.rounds.get(&round).and_then(Round::output) else { return false };
         let mut members = Members::default();
+        for (index, _) in output {
+            members.insert(*index);
+        }
+        self.decode_arrived(round);
+        let arrived = self.cluster.arrived.remove(&round).unwrap_or_default();
         let mut seen = HashSet::new();
         let mut proposed = Vec::new();
         let (mut proofs, mut bad) = (BTreeSet::new(), Vec::new());
-        for (index, payload) in output {
-            members.insert(*index);
-            match ClusterProposal::decode(payload, self.network) {
-                Ok(proposal) if !proposal.proofs.iter().all(|proof| self.is_proof(proof)) => {
-                    bad.push((*index, "a proof of misconduct that proves nothing".into()));
-                }
-                Ok(proposal) => {
-                    proofs.extend(proposal.proofs);
-                    for transaction in proposal.transactions {
+        for (proposer, decoded) in arrived.into_iter().filter(|(index, _)| members.contains(*index)) {
+            match decoded {
+                Ok((its_proofs, transactions)) => {
+                    proofs.extend(its_proofs);
+                    for transaction in transactions {
                         // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
                         if seen.insert(transaction.leaf()) {
                             let is_verified = self.pool.has_verified(&transaction);
-                            proposed.push(Proposed {
-                                transaction: Arc::new(transaction),
-                                proposer: *index,
-                                is_verified,
-                            });
+                            proposed.push(Proposed { transaction, proposer, is_verified });
                         }
                     }
                 }
-                Err(error) => bad.push((*index, error.to_string())),
+                Err(what) => bad.push((proposer, what)),
             }
         }
         for (index, what) in bad {
@@ -244,7 +302,7 @@ impl Node {
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {
                 self.blame_proposer(round, naming.committee.get(proposer), "a signature that does not verify".into());
-            } else if ids.insert(transaction.id()) {
+            } else if !self.cluster.last_ids.contains(&transaction.id()) && ids.insert(transaction.id()) {
                 transactions.push(transaction);
             }
         }
@@ -278,11 +336,11 @@ impl Node {
     }
 
     fn seal(&mut self, sealed: Arc<SealedLshBlock>) {
-        let (round, hash) = (sealed.block.header.round(), sealed.block.header.hash());
+        let round = sealed.block.header.round();
         self.pool.seal(round, &sealed.block.transactions);
         self.proofs.settle(&sealed.block.misconduct);
+        self.cluster.advance(&sealed.block);
         self.cluster.sealed.insert(round, sealed);
-        self.cluster.advance(round, hash);
         self.cluster_progress_us = self.now_us;
         self.ahead.forget_through(Tier::Cluster(CLUSTER), round);
     }

@@ -4,7 +4,7 @@ use constellation_chain::{Genesis, PublicKey, SecretKey};
 use std::sync::Arc;
 
 /// Bytes of all proposals of one cluster round together, so that a block fits one log record and one message.
-const ROUND_MAX_BYTES: usize = 8 << 20;
+const ROUND_MAX_BYTES: usize = 4 << 20;
 /// Bytes of one proposal, at most.
 const PROPOSAL_MAX_BYTES: usize = 256 << 10;
 

@@ -242,7 +242,7 @@ impl Node {
             let committee = cluster::draw(self, &header.beacon, named);
             let naming =
                 Naming { height: header.height(), black_hole: header.hash(), beacon: header.beacon, committee };
-            self.cluster.accept(&sealed.block.header, naming);
+            self.cluster.accept(&sealed.block, naming);
             self.proofs.settle(&sealed.block.misconduct);
             self.retire(Tier::Cluster(CLUSTER), round);
             last_round = round;

@@ -148,7 +148,7 @@ impl Node {
         let indices = validators.members().iter().zip(0..).map(|(key, index)| (*key, index)).collect();
         let hash = genesis.hash();
         let naming = Naming { height: 0, black_hole: hash, beacon: hash, committee: validators.clone() };
-        let committees = [1, 2].map(|round| cluster::draw_from(&config, &hash, round));
+        let committees = std::array::from_fn(|index| cluster::draw_from(&config, &hash, index as u64 + 1));
         Node {
             compute,
             public_key,
@@ -401,10 +401,11 @@ impl Node {
             return self.blame(from, FaultKind::NoSeat { tier, round: number });
         }
         self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
-        // Who speaks in a round has settled the one before it.
+        // Who speaks in a galaxy's round has settled the one before it; in a cluster's, where one round broadcasts while another agrees, the one
+        // before that.
         if number > current {
             match tier {
-                Tier::Cluster(_) => self.want_lsh_block(from, number - 1),
+                Tier::Cluster(_) => self.want_lsh_block(from, number.saturating_sub(2)),
                 Tier::Galaxy => self.peers.reached(from, number - 1),
             }
         }

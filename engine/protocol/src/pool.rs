@@ -6,7 +6,7 @@
 use crate::config::Config;
 use crate::event::{Admission, TransactionState};
 use constellation_chain::{Hash, Ledger, PublicKey, Reason, StarHead, Transaction};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Rival transactions of one initiator and number that are kept: two show the fork, more show nothing new.
@@ -128,9 +128,12 @@ impl Pool {
 
     /// Picks what this node proposes in a round: its share of the initiators, in turn, each star's transactions in their order, as many as
     /// fit. What can never apply is dropped on the way, except a fork that is not in the evidence yet: that is proposed for the record.
+    ///
+    /// What is `in_flight` may be in the block of the round before, and waits for that to be known; so do those that follow it.
     pub fn compose(
         &mut self,
         share: &Share,
+        in_flight: &HashSet<Hash>,
         ledger: &Ledger,
         max_bytes: usize,
         dropped: &mut Vec<Dropped>,
@@ -148,10 +151,13 @@ impl Pool {
             }
             self.turns.push_back(initiator);
             if !share.is_mine(&initiator) {
-                is_any_ready = is_any_ready || self.has_ready(&initiator, ledger);
+                is_any_ready = is_any_ready || self.has_ready(&initiator, in_flight, ledger);
                 continue;
             }
             for transaction in self.waiting.get(&initiator).into_iter().flat_map(BTreeMap::values) {
+                if in_flight.contains(&transaction.id()) {
+                    break;
+                }
                 match self.readiness(transaction, &heads, ledger) {
                     Readiness::Ready => {
                         for (star, half) in transaction.halves() {
@@ -184,9 +190,9 @@ impl Pool {
         Composed { picked, is_any_ready }
     }
 
-    fn has_ready(&self, initiator: &PublicKey, ledger: &Ledger) -> bool {
+    fn has_ready(&self, initiator: &PublicKey, in_flight: &HashSet<Hash>, ledger: &Ledger) -> bool {
         let first = self.waiting.get(initiator).and_then(|queue| queue.values().next());
-        first.is_some_and(|transaction| {
+        first.filter(|transaction| !in_flight.contains(&transaction.id())).is_some_and(|transaction| {
             matches!(self.readiness(transaction, &HashMap::new(), ledger), Readiness::Ready | Readiness::Evidence)
         })
     }

@@ -13,8 +13,9 @@ use constellation_chain::{
 };
 use std::sync::Arc;
 
-/// LSH blocks of one cluster that one black hole can take: how far a cluster runs ahead of its galaxy.
-pub(crate) const ROUNDS_AHEAD_OF_GALAXY: u64 = 2;
+/// LSH blocks of one cluster that one black hole can take: how far a cluster runs ahead of its galaxy. One round broadcasts while another agrees and the
+/// galaxy settles a third.
+pub(crate) const ROUNDS_AHEAD_OF_GALAXY: u64 = 3;
 
 /// A facilitator's proposal.
 pub(crate) struct ClusterProposal {
@@ -162,8 +163,9 @@ mod tests {
         };
         let block = (header, Certificate::from_shares(&Default::default()));
         let with = |count| GalaxyProposal { proof: [7; 80], blocks: vec![block.clone(); count] }.encode();
-        assert!(GalaxyProposal::decode(&with(2), NetworkId::default()).is_ok());
-        assert!(GalaxyProposal::decode(&with(3), NetworkId::default()).is_err());
-        assert!(with(2).len() <= GalaxyProposal::max_bytes(0));
+        let most = ROUNDS_AHEAD_OF_GALAXY as usize;
+        assert!(GalaxyProposal::decode(&with(most), NetworkId::default()).is_ok());
+        assert!(GalaxyProposal::decode(&with(most + 1), NetworkId::default()).is_err());
+        assert!(with(most).len() <= GalaxyProposal::max_bytes(0));
     }
 }

@@ -97,6 +97,16 @@ impl Round {
         self.subset.output()
     }
 
+    /// Whether this round only waits for votes, so that the next one may broadcast.
+    pub fn has_quorum_of_payloads(&self) -> bool {
+        self.subset.has_quorum_of_payloads()
+    }
+
+    /// A member's proposal, once it is here for good; agreed on or not.
+    pub fn delivered(&self, member: usize) -> Option<&Arc<[u8]>> {
+        self.subset.delivered(member)
+    }
+
     pub fn tick(&mut self) {
         self.subset.tick();
     }

@@ -294,7 +294,7 @@ fn a_copy_with_a_spoilt_signature_does_not_displace_the_good_one() {
         network.assert_logs_agree();
         assert!(stars.all_applied(&network, 0), "seed {seed}");
         network.assert_blocks_hold_what_honest_facilitators_proposed();
-        assert!(network.faults.iter().all(|(_, fault)| fault.node == 2));
+        assert!(network.faults.iter().all(|(_, fault)| fault.node == 2), "seed {seed}: {:?}", network.faults);
     }
 }
 

@@ -319,7 +319,7 @@ impl Network {
         }
     }
 
-    /// Every LSH block holds all that its honest proposers proposed.
+    /// Every LSH block, or the one before, holds all that its honest proposers proposed.
     pub fn assert_blocks_hold_what_honest_facilitators_proposed(&self) {
         let candidates: Vec<PublicKey> = self.genesis.nodes().iter().map(|node| node.public_key).collect();
         let log = &self.disks[0].log;
@@ -327,15 +327,19 @@ impl Network {
             0 => self.genesis.hash(),
             height => log[height as usize - 1].0.header.beacon,
         };
+        let mut before = BTreeSet::new();
         for sealed in log.iter().flat_map(|(black_hole, _)| &black_hole.lsh_blocks) {
             let header = &sealed.block.header;
             let (beacon, seats) = (beacon_at(header.black_hole_height()), self.genesis.cluster_facilitators());
             let committee = elect_facilitators(&beacon, header.cluster(), header.round(), &candidates, seats);
-            let held: BTreeSet<Hash> = sealed.block.transactions.iter().map(|transaction| transaction.id()).collect();
+            let own: BTreeSet<Hash> = sealed.block.transactions.iter().map(|transaction| transaction.id()).collect();
+            assert!(own.is_disjoint(&before), "round {} holds again what the one before held", header.round());
+            let held = &own | &before;
             for proposer in header.proposers().iter().filter_map(|index| committee.get(index)) {
                 let proposed = self.proposed.get(&(header.round(), *proposer));
                 assert!(proposed.is_none_or(|proposed| proposed.is_subset(&held)), "round {}", header.round());
             }
+            before = own;
         }
     }
 
