@@ -247,7 +247,7 @@ impl SealedLshBlock {
 }
 
 fn contents_root(previous: &Hash, transactions: &[Arc<Transaction>]) -> Hash {
-    let leaves: Vec<Hash> = transactions.iter().map(|transaction| transaction.leaf()).collect();
+    let leaves: Vec<Hash> = transactions.iter().map(|transaction| transaction.record_hash()).collect();
     merkle_root(previous, leaves.iter().map(|leaf| &leaf.0[..]))
 }
 
