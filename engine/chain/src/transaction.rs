@@ -408,6 +408,12 @@ pub fn record_at<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], TransactionErr
     Ok(reader.bytes(FIXED_LEN_BYTES + payload_len)?)
 }
 
+/// The initiator that a record names, and its number: enough to look the record up where it may be known already. Nothing of it is checked.
+pub fn record_claim(record: &[u8]) -> Option<(&PublicKey, u64)> {
+    let fixed: &Fixed = Reader::new(record).view().ok()?;
+    Some((&fixed.body.initiator, fixed.initiator_half.sequence()))
+}
+
 /// Splits a record that `bytes` hold, and nothing else.
 pub(crate) fn split(bytes: &[u8]) -> Result<(&Fixed, &[u8]), TransactionError> {
     let mut reader = Reader::new(bytes);

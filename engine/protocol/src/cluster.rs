@@ -7,10 +7,10 @@ use crate::pool::Share;
 use crate::proposal::{self, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, Members, PublicKey, Reader, SealedLshBlock,
+    Certificate, Committee, Hash, KeySet, LshBlock, LshHeader, LshPlace, Members, PublicKey, Reader, SealedLshBlock,
     Transaction, elect_facilitators,
 };
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The one cluster of a network.
@@ -185,22 +185,18 @@ impl Node {
     fn take_cluster_output(&mut self, round: u64, naming: &Naming) -> bool {
         let Some(output) = self.cluster.rounds.get(&round).and_then(Round::output) else { return false };
         let mut members = Members::default();
-        let mut seen = HashSet::new();
+        let mut seen = KeySet::default();
         let mut proposed = Vec::new();
         let mut bad = Vec::new();
         for (index, payload) in output {
             members.insert(*index);
-            match proposal::decode_transactions(payload, self.network) {
+            match proposal::decode_transactions(payload, self.network, |record| self.pool.find(record)) {
                 Ok(transactions) => {
-                    for transaction in transactions {
+                    for (transaction, is_known) in transactions {
                         // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
-                        if seen.insert(transaction.leaf()) {
-                            let is_verified = self.pool.has_verified(&transaction);
-                            proposed.push(Proposed {
-                                transaction: Arc::new(transaction),
-                                proposer: *index,
-                                is_verified,
-                            });
+                        if seen.insert(transaction.record_hash()) {
+                            let is_verified = is_known || self.pool.has_verified(&transaction);
+                            proposed.push(Proposed { transaction, proposer: *index, is_verified });
                         }
                     }
                 }
@@ -232,7 +228,7 @@ impl Node {
         let (members, proposed) = (*members, std::mem::take(proposed));
         let Some(naming) = self.cluster.naming(round).cloned() else { return };
         let mut verdicts = verdicts.iter();
-        let mut ids = HashSet::new();
+        let mut ids = KeySet::default();
         let mut transactions = Vec::with_capacity(proposed.len());
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {
@@ -241,9 +237,8 @@ impl Node {
                 transactions.push(transaction);
             }
         }
-        let accounts: BTreeSet<PublicKey> =
-            transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| star)).collect();
-        let accounts: Vec<PublicKey> = accounts.into_iter().collect();
+        let accounts: Vec<PublicKey> =
+            transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| *star)).collect();
         let place = LshPlace {
             cluster: CLUSTER,
             network: self.network,

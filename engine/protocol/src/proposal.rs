@@ -7,8 +7,8 @@
 //! ```
 
 use constellation_chain::{
-    Certificate, Hash, Hasher, LshBlockError, LshHeader, NetworkId, PublicKey, Reader, SecretKey, Transaction,
-    TransactionError, WireError, vrf,
+    Certificate, FIXED_LEN_BYTES, Hash, Hasher, LshBlockError, LshHeader, NetworkId, PublicKey, Reader, SecretKey,
+    Transaction, TransactionError, WireError, record_at, vrf,
 };
 use std::sync::Arc;
 
@@ -23,11 +23,20 @@ pub(crate) fn encode_transactions(transactions: &[Arc<Transaction>]) -> Arc<[u8]
     out.into()
 }
 
-pub(crate) fn decode_transactions(bytes: &[u8], network: NetworkId) -> Result<Vec<Transaction>, TransactionError> {
+/// Reads a proposal's transactions, each with whether it is one that `known` gave for its record.
+pub(crate) fn decode_transactions<'a>(
+    bytes: &[u8],
+    network: NetworkId,
+    known: impl Fn(&[u8]) -> Option<&'a Arc<Transaction>>,
+) -> Result<Vec<(Arc<Transaction>, bool)>, TransactionError> {
     let mut reader = Reader::new(bytes);
-    let mut transactions = Vec::new();
+    let mut transactions = Vec::with_capacity(bytes.len() / FIXED_LEN_BYTES);
     while !reader.is_empty() {
-        transactions.push(Transaction::read(&mut reader, network)?);
+        let record = record_at(&mut reader)?;
+        transactions.push(match known(record) {
+            Some(transaction) => (transaction.clone(), true),
+            None => (Arc::new(Transaction::decode(record, network)?), false),
+        });
     }
     Ok(transactions)
 }
@@ -113,7 +122,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
             let network = NetworkId::default();
-            prop_assert_eq!(decode_transactions(&bytes, network).is_ok(), bytes.is_empty());
+            prop_assert_eq!(decode_transactions(&bytes, network, |_| None).is_ok(), bytes.is_empty());
             if let Ok(proposal) = GalaxyProposal::decode(&bytes, network) {
                 prop_assert_eq!(&*proposal.encode(), &bytes[..]);
             }
