@@ -92,14 +92,19 @@ impl<S: Sink> Reactor<S> {
     /// The loop. It ends when the handle says so, or when the system's poll fails.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(1024);
+        let mut woke_at = Instant::now();
         while !self.shared.is_stopped() {
-            if let Err(error) = self.wait(&mut events)
+            let waiting_since = Instant::now();
+            let waited = self.wait(&mut events);
+            self.now = Instant::now();
+            self.shared.counters.count_turn(waiting_since - woke_at, self.now - waiting_since);
+            woke_at = self.now;
+            if let Err(error) = waited
                 && error.kind() != ErrorKind::Interrupted
             {
                 tracing::error!(%error, "polling sockets failed; the network stops");
                 break;
             }
-            self.now = Instant::now();
             for event in &events {
                 self.note_readiness(event);
             }

@@ -1,6 +1,9 @@
 //! Counters of everything that happens on the network, and their snapshot.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::close::CloseReason;
 use crate::config::Channel;
@@ -48,6 +51,9 @@ pub(crate) struct Counters {
     pub(crate) sink_refusals: Counter,
     pub(crate) throttled: Counter,
     pub(crate) gossip_dropped: Counter,
+    pub(crate) busy_us: Counter,
+    pub(crate) waiting_us: Counter,
+    pub(crate) cpu_us: Counter,
     pub(crate) channels: [ChannelCounters; 3],
     pub(crate) closed: [Counter; REASONS],
     pub(crate) gossip: GossipCounters,
@@ -67,6 +73,9 @@ impl Default for Counters {
             sink_refusals: Counter::default(),
             throttled: Counter::default(),
             gossip_dropped: Counter::default(),
+            busy_us: Counter::default(),
+            waiting_us: Counter::default(),
+            cpu_us: Counter::default(),
             channels: Default::default(),
             closed: std::array::from_fn(|_| Counter::default()),
             gossip: GossipCounters::default(),
@@ -95,6 +104,14 @@ impl Counters {
         &self.channels[channel as usize]
     }
 
+    /// A turn of the I/O thread's loop, and the sleep after it. Called by that thread.
+    pub(crate) fn count_turn(&self, busy: Duration, waiting: Duration) {
+        self.busy_us.add(busy.as_micros() as u64);
+        self.waiting_us.add(waiting.as_micros() as u64);
+        let cpu = clock_gettime(ClockId::ThreadCPUTime);
+        self.cpu_us.set(cpu.tv_sec as u64 * 1_000_000 + cpu.tv_nsec as u64 / 1000);
+    }
+
     pub(crate) fn count_closed(&self, reason: CloseReason) {
         self.closed[reason as usize].add(1);
     }
@@ -112,6 +129,9 @@ impl Counters {
             sink_refusals: self.sink_refusals.get(),
             throttled: self.throttled.get(),
             gossip_dropped: self.gossip_dropped.get(),
+            busy_us: self.busy_us.get(),
+            waiting_us: self.waiting_us.get(),
+            cpu_us: self.cpu_us.get(),
             channels: std::array::from_fn(|i| {
                 let c = &self.channels[i];
                 ChannelStats {
@@ -168,6 +188,12 @@ pub struct Stats {
     pub throttled: u64,
     /// Announcements, requests and item deliveries dropped because the peer's queue was full.
     pub gossip_dropped: u64,
+    /// Time of the I/O thread with something to do, in microseconds, whether or not there was a processor for it.
+    pub busy_us: u64,
+    /// Time of the I/O thread asleep, in microseconds.
+    pub waiting_us: u64,
+    /// Processor time of the I/O thread, in microseconds.
+    pub cpu_us: u64,
     /// By channel, in the order of [`Channel::ALL`]. Gossip does not include announced items.
     pub channels: [ChannelStats; 3],
     closed: [u64; REASONS],

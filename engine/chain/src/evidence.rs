@@ -13,10 +13,10 @@
 
 use crate::hash::Hash;
 use crate::keys::PublicKey;
+use crate::map::KeyMap;
 use crate::merkle::merkle_root;
-use crate::transaction::Transaction;
+use crate::transaction::{Half, Transaction};
 use bytemuck::{Pod, Zeroable};
-use std::collections::HashMap;
 
 /// A fork of one star's personal chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Pod, Zeroable)]
@@ -48,15 +48,45 @@ impl Evidence {
     }
 }
 
+/// A number of a star, and what it follows: one transaction can be it.
+struct Claim<'a> {
+    star: &'a PublicKey,
+    half: &'a Half,
+}
+
+impl Claim<'_> {
+    fn parts(&self) -> (&PublicKey, u64, &Hash) {
+        (self.star, self.half.sequence(), &self.half.previous)
+    }
+}
+
+impl PartialEq for Claim<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Claim<'_> {}
+
+impl std::hash::Hash for Claim<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        // Forks are few: star and number tell nearly all claims apart.
+        self.star.hash(state);
+        state.write_u64(self.half.sequence());
+    }
+}
+
 /// The forks that show in `transactions` alone, in their order: the first of each pair stands.
 pub fn find_forks<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> Vec<Evidence> {
-    let mut seen: HashMap<(PublicKey, u64, Hash), Hash> = HashMap::new();
+    let transactions = transactions.into_iter();
+    let mut seen: KeyMap<Claim<'a>, &'a Transaction> = KeyMap::default();
+    seen.reserve(2 * transactions.size_hint().0);
     let mut forks = Vec::new();
     for transaction in transactions {
         for (star, half) in transaction.halves() {
-            let standing = *seen.entry((star, half.sequence(), half.previous)).or_insert_with(|| transaction.id());
-            if standing != transaction.id() {
-                forks.push(Evidence::new(star, half.sequence(), standing, transaction.id()));
+            let standing = *seen.entry(Claim { star, half }).or_insert(transaction);
+            if standing.id() != transaction.id() {
+                forks.push(Evidence::new(*star, half.sequence(), standing.id(), transaction.id()));
             }
         }
     }

@@ -15,9 +15,26 @@ impl Hash {
 
     /// BLAKE3 of `bytes` in the given domain.
     pub fn of(domain: &[u8; 8], bytes: &[u8]) -> Hash {
-        Hasher::new(domain).update(bytes).finish()
+        // One slice is hashed several times faster than BLAKE3's incremental state of two kilobytes is set up.
+        let mut short = [0; 8 + SHORT_LEN_BYTES];
+        match short.get_mut(..8 + bytes.len()) {
+            Some(joined) => {
+                joined[..8].copy_from_slice(domain);
+                joined[8..].copy_from_slice(bytes);
+                Hash::bare(joined)
+            }
+            None => Hasher::new(domain).update(bytes).finish(),
+        }
+    }
+
+    /// BLAKE3 of `bytes` alone, where their own first bytes tell what they are.
+    pub(crate) fn bare(bytes: &[u8]) -> Hash {
+        Hash(*blake3::hash(bytes).as_bytes())
     }
 }
+
+/// What [`Hash::of`] joins with its domain on the stack, at most.
+const SHORT_LEN_BYTES: usize = 120;
 
 /// Incremental form of [`Hash::of`].
 pub struct Hasher(blake3::Hasher);

@@ -8,28 +8,16 @@
 //! must sign another half with the same number. The ledger therefore remembers such *released* ids beside those that stand, so that replaying
 //! a released transaction never makes evidence against its signer.
 
+use crate::account::{Account, Standing, StarHead};
 use crate::commitment::StateCommitment;
 use crate::evidence::Evidence;
 use crate::genesis::Genesis;
 use crate::hash::Hash;
 use crate::keys::PublicKey;
-use crate::transaction::{Half, Transaction};
+use crate::map::KeyState;
+use crate::transaction::Transaction;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet, VecDeque};
-
-/// Sequence numbers of each star for which forks can still be told from resends.
-const RECENT_MAX: usize = 8;
-/// Released ids remembered per sequence number: whoever has more transactions censored at one number loses the protection.
-const RELEASED_MAX: usize = 4;
-
-/// Where a star's personal chain stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StarHead {
-    /// Number of the star's last transaction; 0 before the first.
-    pub sequence: u64,
-    /// Id of that transaction; zero before the first.
-    pub head: Hash,
-}
 
 /// Why a transaction did not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,118 +76,6 @@ pub struct Censored {
     pub reason: Reason,
 }
 
-/// One recent number of a star: what stands there, and what was released.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Recent {
-    sequence: u64,
-    previous: Hash,
-    standing: Option<Hash>,
-    released: Vec<Hash>,
-    evidenced: bool,
-}
-
-/// One star's account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// Balance in 10^-8 noos.
-    pub balance: u64,
-    /// Where the star's chain stands.
-    pub head: StarHead,
-    /// Forks proven against the star.
-    pub forks: u32,
-    recent: VecDeque<Recent>,
-    /// Hash of the account's encoding when it was last committed to.
-    digest: Hash,
-}
-
-/// How one half relates to its star's account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Extends,
-    Not(Reason),
-    /// A fork that is not in the evidence yet.
-    NewFork(Hash),
-}
-
-impl Account {
-    fn standing(&self, half: &Half, id: Hash) -> Standing {
-        let sequence = half.sequence();
-        let next = self.head.sequence.saturating_add(1);
-        if sequence > next {
-            return Standing::Not(Reason::Gap);
-        }
-        if sequence == next {
-            let extends = half.previous == self.head.head;
-            return if extends { Standing::Extends } else { Standing::Not(Reason::Orphan) };
-        }
-        let Some(recent) = self.recent.iter().find(|recent| recent.sequence == sequence) else {
-            return Standing::Not(Reason::Stale);
-        };
-        match recent.standing {
-            Some(standing) if standing == id => Standing::Not(Reason::Duplicate),
-            Some(standing) if half.previous == recent.previous && !recent.released.contains(&id) => {
-                if recent.evidenced { Standing::Not(Reason::Fork) } else { Standing::NewFork(standing) }
-            }
-            _ => Standing::Not(Reason::Stale),
-        }
-    }
-
-    fn recent_mut(&mut self, sequence: u64, previous: Hash) -> &mut Recent {
-        if self.recent.back().is_none_or(|last| last.sequence != sequence) {
-            if self.recent.len() == RECENT_MAX {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(Recent {
-                sequence,
-                previous,
-                standing: None,
-                released: Vec::new(),
-                evidenced: false,
-            });
-        }
-        self.recent.back_mut().expect("an entry was pushed if there was none")
-    }
-
-    fn advance(&mut self, half: &Half, id: Hash) {
-        self.recent_mut(half.sequence(), half.previous).standing = Some(id);
-        self.head = StarHead { sequence: half.sequence(), head: id };
-    }
-
-    fn release(&mut self, half: &Half, id: Hash) {
-        let released = &mut self.recent_mut(half.sequence(), half.previous).released;
-        if released.len() < RELEASED_MAX && !released.contains(&id) {
-            released.push(id);
-        }
-    }
-
-    fn record_fork(&mut self, sequence: u64) {
-        if let Some(recent) = self.recent.iter_mut().find(|recent| recent.sequence == sequence) {
-            recent.evidenced = true;
-            self.forks = self.forks.saturating_add(1);
-        }
-    }
-
-    /// What the state commitment is over: every field, so that two nodes that would ever judge differently differ here.
-    fn hash(&self, star: &PublicKey, buffer: &mut Vec<u8>) -> Hash {
-        let out = buffer;
-        out.clear();
-        out.extend_from_slice(&star.0);
-        out.extend_from_slice(&self.balance.to_le_bytes());
-        out.extend_from_slice(&self.head.sequence.to_le_bytes());
-        out.extend_from_slice(&self.head.head.0);
-        out.extend_from_slice(&self.forks.to_le_bytes());
-        for recent in &self.recent {
-            out.extend_from_slice(&recent.sequence.to_le_bytes());
-            out.extend_from_slice(&recent.previous.0);
-            out.extend_from_slice(&recent.standing.unwrap_or(Hash::ZERO).0);
-            out.push(recent.released.len() as u8);
-            out.extend_from_slice(bytemuck::cast_slice(&recent.released));
-            out.push(u8::from(recent.evidenced));
-        }
-        Hash::of(b"cst.acct", out)
-    }
-}
-
 /// What a list of agreed transactions did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Application {
@@ -214,7 +90,8 @@ pub struct Application {
 /// The accounts of all stars.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    accounts: HashMap<PublicKey, Account>,
+    /// An account is never taken out, so its place is as good as its key.
+    accounts: IndexMap<PublicKey, Account, KeyState>,
     commitment: StateCommitment,
 }
 
@@ -222,10 +99,9 @@ impl Ledger {
     /// The ledger before the first black hole.
     pub fn new(genesis: &Genesis) -> Self {
         let mut ledger = Ledger::default();
-        let mut buffer = Vec::new();
         for star in genesis.stars() {
-            let mut account = Account { balance: star.balance, ..Account::default() };
-            account.digest = account.hash(&star.public_key, &mut buffer);
+            let mut account = Account::new(star.balance);
+            account.digest = account.hash(&star.public_key);
             ledger.commitment.add(&account.digest);
             ledger.accounts.insert(star.public_key, account);
         }
@@ -270,16 +146,16 @@ impl Ledger {
     /// Applies agreed transactions in their canonical order. Signatures were checked before.
     pub fn apply<'a>(&mut self, transactions: impl IntoIterator<Item = &'a Transaction>) -> Application {
         let mut application = Application::default();
-        let mut touched: HashSet<PublicKey> = HashSet::new();
+        let mut touched = Vec::new();
         for (index, transaction) in transactions.into_iter().enumerate() {
-            touched.extend(transaction.halves().map(|(star, _)| star));
-            match self.verdict(transaction) {
+            let places = self.places(transaction);
+            match self.verdict_at(transaction, places) {
                 Ok(()) => {
-                    self.move_heads(transaction);
+                    self.move_heads(transaction, places, &mut touched);
                     application.applied += 1;
                 }
                 Err((reason, forks)) => {
-                    self.censor(transaction, reason, &forks);
+                    self.censor(transaction, reason, &forks, &mut touched);
                     application.evidence.extend(forks);
                     application.censored.push(Censored { index: index as u32, reason });
                 }
@@ -290,25 +166,39 @@ impl Ledger {
     }
 
     fn verdict(&self, transaction: &Transaction) -> Result<(), (Reason, Vec<Evidence>)> {
-        let nobody = Account::default();
+        self.verdict_at(transaction, self.places(transaction))
+    }
+
+    /// Where the accounts of initiator and counterparty are, if there are any.
+    fn places(&self, transaction: &Transaction) -> Places {
+        let place = |star: PublicKey| self.accounts.get_index_of(&star);
+        [place(transaction.initiator()), transaction.counterparty().and_then(place)]
+    }
+
+    fn at(&self, place: Option<usize>) -> Option<&Account> {
+        self.accounts.get_index(place?).map(|(_, account)| account)
+    }
+
+    fn verdict_at(&self, transaction: &Transaction, places: Places) -> Result<(), (Reason, Vec<Evidence>)> {
         let mut worst: Option<Reason> = None;
         let mut forks = Vec::new();
-        for (star, half) in transaction.halves() {
-            let account = self.accounts.get(&star).unwrap_or(&nobody);
-            let reason = match account.standing(half, transaction.id()) {
+        for ((star, half), place) in transaction.halves().zip(places) {
+            let standing = match self.at(place) {
+                Some(account) => account.standing(half, transaction.id()),
+                None => Account::default().standing(half, transaction.id()),
+            };
+            let reason = match standing {
                 Standing::Extends => continue,
                 Standing::Not(reason) => reason,
                 Standing::NewFork(standing) => {
-                    forks.push(Evidence::new(star, half.sequence(), standing, transaction.id()));
+                    forks.push(Evidence::new(*star, half.sequence(), standing, transaction.id()));
                     Reason::Fork
                 }
             };
             worst = Some(worst.map_or(reason, |worst| worst.min(reason)));
         }
         // An account is made by a transfer to it; a key that has none has nothing to start one with, not even a transfer of nothing.
-        let covered = || {
-            self.accounts.get(&transaction.initiator()).is_some_and(|account| account.balance >= transaction.amount())
-        };
+        let covered = || self.at(places[0]).is_some_and(|account| account.balance >= transaction.amount());
         match worst {
             Some(reason) => Err((reason, forks)),
             None if !covered() => Err((Reason::Balance, forks)),
@@ -316,58 +206,63 @@ impl Ledger {
         }
     }
 
-    fn move_heads(&mut self, transaction: &Transaction) {
-        for (star, half) in transaction.halves() {
-            self.accounts.entry(star).or_default().advance(half, transaction.id());
-        }
-        let Some(counterparty) = transaction.counterparty() else { return };
-        let amount = transaction.amount();
-        if let Some(payer) = self.accounts.get_mut(&transaction.initiator()) {
-            payer.balance -= amount;
-        }
-        if let Some(payee) = self.accounts.get_mut(&counterparty) {
-            payee.balance += amount;
+    fn move_heads(&mut self, transaction: &Transaction, places: Places, touched: &mut Vec<usize>) {
+        let (initiator, amount) = (transaction.initiator(), transaction.amount());
+        for ((star, half), place) in transaction.halves().zip(places) {
+            let place = place.unwrap_or_else(|| self.accounts.insert_full(*star, Account::default()).0);
+            let Some(account) = self.touch(place, touched) else { continue };
+            account.advance(half, transaction.id());
+            account.balance = if *star == initiator { account.balance - amount } else { account.balance + amount };
         }
     }
 
     /// Marks the forks, and releases the numbers of the stars that did nothing wrong. A gap keeps its claim: it may still apply.
-    fn censor(&mut self, transaction: &Transaction, reason: Reason, forks: &[Evidence]) {
+    fn censor(&mut self, transaction: &Transaction, reason: Reason, forks: &[Evidence], touched: &mut Vec<usize>) {
         for fork in forks {
-            if let Some(account) = self.accounts.get_mut(&fork.star) {
+            let place = self.accounts.get_index_of(&fork.star);
+            if let Some(account) = place.and_then(|place| self.touch(place, touched)) {
                 account.record_fork(fork.sequence());
             }
         }
         if matches!(reason, Reason::Gap | Reason::Duplicate) {
             return;
         }
-        for (star, half) in transaction.halves() {
+        for ((_, half), place) in transaction.halves().zip(self.places(transaction)) {
             let extends = |account: &Account| account.standing(half, transaction.id()) == Standing::Extends;
-            if let Some(account) = self.accounts.get_mut(&star)
-                && extends(account)
+            if self.at(place).is_some_and(extends)
+                && let Some(account) = place.and_then(|place| self.touch(place, touched))
             {
                 account.release(half, transaction.id());
             }
         }
     }
 
+    /// The account at a place, which is noted as touched.
+    fn touch(&mut self, place: usize, touched: &mut Vec<usize>) -> Option<&mut Account> {
+        let (_, account) = self.accounts.get_index_mut(place)?;
+        if !std::mem::replace(&mut account.is_touched, true) {
+            touched.push(place);
+        }
+        Some(account)
+    }
+
     /// Exchanges the touched accounts' old digests for their new ones. The sum does not know in which order.
-    fn recommit(&mut self, touched: &HashSet<PublicKey>) {
-        let mut buffer = Vec::new();
-        for star in touched {
-            let Some(account) = self.accounts.get_mut(star) else { continue };
-            let digest = account.hash(star, &mut buffer);
-            if digest == account.digest {
-                continue;
-            }
+    fn recommit(&mut self, touched: &[usize]) {
+        for place in touched {
+            let Some((star, account)) = self.accounts.get_index_mut(*place) else { continue };
+            account.is_touched = false;
             // A star that was never committed to has no digest yet.
             if account.digest != Hash::ZERO {
                 self.commitment.remove(&account.digest);
             }
-            self.commitment.add(&digest);
-            account.digest = digest;
+            account.digest = account.hash(star);
+            self.commitment.add(&account.digest);
         }
     }
 }
+
+/// Where the accounts of a transaction's stars are in the ledger.
+type Places = [Option<usize>; 2];
 
 #[cfg(test)]
 #[path = "ledger_tests.rs"]

@@ -20,6 +20,7 @@
 //! assert_eq!(Transaction::decode(&bytes, network).unwrap().id(), transaction.id());
 //! ```
 
+mod account;
 mod black_hole;
 mod certificate;
 mod commitment;
@@ -30,6 +31,7 @@ mod hash;
 mod keys;
 mod ledger;
 mod lsh_block;
+mod map;
 mod merkle;
 mod misconduct;
 mod offer;
@@ -38,6 +40,7 @@ mod transaction;
 pub mod vrf;
 mod wire;
 
+pub use account::{Account, StarHead};
 pub use black_hole::{BlackHole, BlackHoleError, BlackHoleHeader, BlackHolePlace};
 pub use certificate::{Certificate, CertificateError, Share};
 pub use commitment::StateCommitment;
@@ -46,15 +49,16 @@ pub use evidence::{Evidence, find_forks};
 pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar};
 pub use hash::{Hash, Hasher};
 pub use keys::{CheckSignatures, PublicKey, SecretKey, Signature, SignedMessage};
-pub use ledger::{Account, Application, Censored, Ledger, Reason, StarHead};
+pub use ledger::{Application, Censored, Ledger, Reason};
 pub use lsh_block::{LshBlock, LshBlockError, LshHeader, LshPlace, MISCONDUCT_MAX, SKETCH_LEN_BYTES, SealedLshBlock};
+pub use map::{KeyMap, KeySet, KeyState};
 pub use merkle::merkle_root;
 pub use misconduct::{Misconduct, MisconductError, MisconductKind, Statement, is_sealed_by, seal_proposal};
 pub use offer::{Offer, OfferError};
 pub use round_id::{RoundId, Tier};
 pub use transaction::{
     COUNTERPARTY_MESSAGE_LEN_BYTES, FIXED_LEN_BYTES, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId,
-    PAYLOAD_MAX_BYTES, Transaction, TransactionError,
+    PAYLOAD_MAX_BYTES, Transaction, TransactionError, record_at, record_claim,
 };
 pub use wire::{Reader, WireError};
 

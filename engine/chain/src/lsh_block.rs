@@ -285,7 +285,7 @@ fn evidence_root(previous: &Hash, transactions: &[Arc<Transaction>], misconduct:
 }
 
 fn contents_root(previous: &Hash, transactions: &[Arc<Transaction>]) -> Hash {
-    let leaves: Vec<Hash> = transactions.iter().map(|transaction| transaction.leaf()).collect();
+    let leaves: Vec<Hash> = transactions.iter().map(|transaction| transaction.record_hash()).collect();
     merkle_root(previous, leaves.iter().map(|leaf| &leaf.0[..]))
 }
 

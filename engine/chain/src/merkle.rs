@@ -4,7 +4,7 @@
 //! The tree is that of RFC 6962 (certificate transparency): leaves and inner nodes are hashed in domains of their
 //! own, and a node without a partner is promoted unchanged, so no list of leaves shares a root with another.
 
-use crate::hash::{Hash, Hasher};
+use crate::hash::Hash;
 
 const LEAF: &[u8; 8] = b"cst.leaf";
 const NODE: &[u8; 8] = b"cst.node";
@@ -13,12 +13,15 @@ const NODE: &[u8; 8] = b"cst.node";
 pub fn merkle_root<'a>(previous: &Hash, leaves: impl IntoIterator<Item = &'a [u8]>) -> Hash {
     let mut level = vec![Hash::of(LEAF, &previous.0)];
     level.extend(leaves.into_iter().map(|leaf| Hash::of(LEAF, leaf)));
-    while level.len() > 1 {
-        let (pairs, odd) = level.as_chunks::<2>();
-        let mut above: Vec<Hash> =
-            pairs.iter().map(|[left, right]| Hasher::new(NODE).update(&left.0).update(&right.0).finish()).collect();
-        above.extend_from_slice(odd);
-        level = above;
+    let mut len = level.len();
+    while len > 1 {
+        for pair in 0..len / 2 {
+            level[pair] = Hash::of(NODE, bytemuck::cast_slice(&level[2 * pair..2 * pair + 2]));
+        }
+        if !len.is_multiple_of(2) {
+            level[len / 2] = level[len - 1];
+        }
+        len = len.div_ceil(2);
     }
     level[0]
 }
@@ -26,6 +29,7 @@ pub fn merkle_root<'a>(previous: &Hash, leaves: impl IntoIterator<Item = &'a [u8
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::Hasher;
     use proptest::prelude::*;
 
     #[test]

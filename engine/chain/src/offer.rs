@@ -2,13 +2,12 @@
 //!
 //! On the wire an offer is a [`Transaction`](crate::Transaction) whose second half is still zero: the same 328 bytes and payload.
 
+use crate::account::StarHead;
 use crate::hash::Hash;
 use crate::keys::{PublicKey, SecretKey, SignedMessage};
-use crate::ledger::StarHead;
 use crate::transaction::{
     self, Fixed, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId, PAYLOAD_MAX_BYTES, Transaction, TransactionError,
 };
-use crate::wire::Reader;
 use bytemuck::Zeroable;
 
 /// The initiator's half of a transaction, signed, waiting for the counterparty's.
@@ -90,14 +89,13 @@ impl Offer {
         let mut half = Half::unsigned(head.sequence.saturating_add(1), head.head);
         half.signature = counterparty.sign(&transaction::counterparty_message(&first, &half));
         fixed.counterparty_half = half;
-        Ok(Transaction::from_parts(fixed, self.payload.clone()))
+        Ok(Transaction::from_parts(&fixed, &self.payload))
     }
 
     /// Reads an offer that fills `bytes`.
     pub fn decode(bytes: &[u8], network: NetworkId) -> Result<Self, OfferError> {
-        let mut reader = Reader::new(bytes);
-        let (fixed, payload) = transaction::read_parts(&mut reader, network)?;
-        reader.finish().map_err(TransactionError::from)?;
+        let (fixed, payload) = transaction::split(bytes)?;
+        transaction::check_parts(fixed, payload, network)?;
         let kind = transaction::kind_of(fixed);
         if !kind.is_two_sided() {
             return Err(OfferError::OneSided(kind));
@@ -170,7 +168,7 @@ impl Transaction {
             return Err(TransactionError::PayloadTooLong(payload.len()));
         }
         let body = transaction::new_body(kind, network, 0, star.public_key(), PublicKey::zeroed(), payload);
-        Ok(Transaction::from_parts(sign_initiator(body, star, head), payload.into()))
+        Ok(Transaction::from_parts(&sign_initiator(body, star, head), payload))
     }
 }
 

@@ -33,6 +33,7 @@ use crate::keys::{PublicKey, Signature, SignedMessage};
 use crate::wire::{Reader, WireError};
 use bytemuck::{Pod, Zeroable};
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes of a transaction before its payload.
 pub const FIXED_LEN_BYTES: usize = 328;
@@ -44,6 +45,11 @@ pub const INITIATOR_MESSAGE_LEN_BYTES: usize = 168;
 pub const COUNTERPARTY_MESSAGE_LEN_BYTES: usize = 80;
 
 const VERSION: u8 = 1;
+/// The payload hash of most transactions.
+const HASH_OF_NOTHING: Hash = Hash([
+    0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9, 0x49, 0x9b, 0xcb, 0x25,
+    0xc9, 0xad, 0xc1, 0x12, 0xb7, 0xcc, 0x9a, 0x93, 0xca, 0xe4, 0x1f, 0x32, 0x62,
+]);
 const INITIATOR_DOMAIN: &[u8; 8] = b"cst.init";
 const COUNTERPARTY_DOMAIN: &[u8; 8] = b"cst.coun";
 
@@ -183,27 +189,39 @@ pub enum TransactionError {
 
 /// A well-formed transaction of one network. Its signatures are not checked yet: [`Transaction::signed_messages`] gives
 /// what the verification engine needs for that.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Transaction {
-    fixed: Fixed,
-    payload: Box<[u8]>,
+    /// [`Fixed`], then the payload: what arrived is what is kept, passed on and written.
+    record: Arc<[u8]>,
+    record_hash: Hash,
     id: Hash,
     initiator_message_hash: Hash,
 }
 
+impl PartialEq for Transaction {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
+}
+
+impl Eq for Transaction {}
+
 impl Transaction {
     /// Reads a transaction that fills `bytes`.
     pub fn decode(bytes: &[u8], network: NetworkId) -> Result<Self, TransactionError> {
-        let mut reader = Reader::new(bytes);
-        let transaction = Self::read(&mut reader, network)?;
-        reader.finish()?;
-        Ok(transaction)
+        Self::from_record(bytes.into(), network)
     }
 
     /// Reads the transaction at the front of `reader`.
     pub fn read(reader: &mut Reader<'_>, network: NetworkId) -> Result<Self, TransactionError> {
-        let (fixed, payload) = read_parts(reader, network)?;
-        let kind = Kind::from_byte(fixed.body.kind).ok_or(TransactionError::Kind(fixed.body.kind))?;
+        Self::from_record(record_at(reader)?.into(), network)
+    }
+
+    /// Takes over a record, without copying it.
+    pub fn from_record(record: Arc<[u8]>, network: NetworkId) -> Result<Self, TransactionError> {
+        let (fixed, payload) = split(&record)?;
+        check_parts(fixed, payload, network)?;
+        let kind = kind_of(fixed);
         if kind.is_two_sided() {
             if fixed.counterparty_half.sequence() == 0 {
                 return Err(TransactionError::SequenceZero);
@@ -211,15 +229,27 @@ impl Transaction {
         } else if fixed.counterparty_half != Half::zeroed() {
             return Err(TransactionError::NotOneSided);
         }
-        Ok(Self::from_parts(*fixed, payload.into()))
+        Ok(Self::from_checked(record))
     }
 
-    pub(crate) fn from_parts(fixed: Fixed, payload: Box<[u8]>) -> Self {
-        let first = initiator_message(&fixed);
-        let initiator_message_hash = Hash(*blake3::hash(&first).as_bytes());
-        let second = counterparty_message(&initiator_message_hash, &fixed.counterparty_half);
-        let id = Hash(*blake3::Hasher::new().update(&first).update(&second).finalize().as_bytes());
-        Transaction { fixed, payload, id, initiator_message_hash }
+    /// Puts together what was signed here.
+    pub(crate) fn from_parts(fixed: &Fixed, payload: &[u8]) -> Self {
+        Self::from_checked([bytemuck::bytes_of(fixed), payload].concat().into())
+    }
+
+    fn from_checked(record: Arc<[u8]>) -> Self {
+        let fixed = fixed_of(&record);
+        let mut messages = [0; INITIATOR_MESSAGE_LEN_BYTES + COUNTERPARTY_MESSAGE_LEN_BYTES];
+        let (first, second) = messages.split_at_mut(INITIATOR_MESSAGE_LEN_BYTES);
+        first.copy_from_slice(&initiator_message(fixed));
+        let initiator_message_hash = Hash::bare(first);
+        second.copy_from_slice(&counterparty_message(&initiator_message_hash, &fixed.counterparty_half));
+        let (id, record_hash) = (Hash::bare(&messages), Hash::bare(&record));
+        Transaction { record, record_hash, id, initiator_message_hash }
+    }
+
+    fn fixed(&self) -> &Fixed {
+        fixed_of(&self.record)
     }
 
     /// BLAKE3 of the two signed messages.
@@ -229,73 +259,76 @@ impl Transaction {
 
     /// What it does.
     pub fn kind(&self) -> Kind {
-        kind_of(&self.fixed)
+        kind_of(self.fixed())
     }
 
     /// The amount moved, in 10^-8 noos.
     pub fn amount(&self) -> u64 {
-        u64::from_le_bytes(self.fixed.body.amount)
+        u64::from_le_bytes(self.fixed().body.amount)
     }
 
     /// The star that started it, and pays.
     pub fn initiator(&self) -> PublicKey {
-        self.fixed.body.initiator
+        self.fixed().body.initiator
     }
 
     /// The other star; none in one-sided kinds.
     pub fn counterparty(&self) -> Option<PublicKey> {
-        self.kind().is_two_sided().then_some(self.fixed.body.counterparty)
+        self.kind().is_two_sided().then_some(self.fixed().body.counterparty)
     }
 
     /// The initiator's half.
     pub fn initiator_half(&self) -> &Half {
-        &self.fixed.initiator_half
+        &self.fixed().initiator_half
     }
 
     /// The counterparty's half; none in one-sided kinds.
     pub fn counterparty_half(&self) -> Option<&Half> {
-        self.kind().is_two_sided().then_some(&self.fixed.counterparty_half)
+        self.kind().is_two_sided().then_some(&self.fixed().counterparty_half)
     }
 
     /// The stars it touches, each with its half, the initiator first.
-    pub fn halves(&self) -> impl Iterator<Item = (PublicKey, &Half)> {
-        let second = self.counterparty().map(|star| (star, &self.fixed.counterparty_half));
-        std::iter::once((self.initiator(), &self.fixed.initiator_half)).chain(second)
+    pub fn halves(&self) -> impl Iterator<Item = (&PublicKey, &Half)> {
+        let Fixed { body, initiator_half, counterparty_half } = self.fixed();
+        let halves = [(&body.initiator, initiator_half), (&body.counterparty, counterparty_half)];
+        halves.into_iter().take(1 + usize::from(self.kind().is_two_sided()))
     }
 
     /// What the stars say to each other; opaque here.
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        &self.record[FIXED_LEN_BYTES..]
     }
 
-    /// Length of [`Transaction::write`]'s bytes.
+    /// Length of the record.
     pub fn len_bytes(&self) -> usize {
-        FIXED_LEN_BYTES + self.payload.len()
+        self.record.len()
+    }
+
+    /// The transaction's bytes.
+    pub fn record(&self) -> &Arc<[u8]> {
+        &self.record
     }
 
     /// Appends the transaction's bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(bytemuck::bytes_of(&self.fixed));
-        out.extend_from_slice(&self.payload);
+        out.extend_from_slice(&self.record);
     }
 
     /// The transaction's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len_bytes());
-        self.write(&mut out);
-        out
+        self.record.to_vec()
     }
 
-    /// The Merkle leaf of this transaction: its whole record, signatures included, hashed.
-    pub fn leaf(&self) -> Hash {
-        Hash(*blake3::Hasher::new().update(bytemuck::bytes_of(&self.fixed)).update(&self.payload).finalize().as_bytes())
+    /// BLAKE3 of the record, signatures included: the Merkle leaf of this transaction, and its name in gossip.
+    pub fn record_hash(&self) -> Hash {
+        self.record_hash
     }
 
     /// What each star signed, rebuilt for checking.
     pub fn signed_messages(&self) -> SignedHalves {
         SignedHalves {
-            initiator: initiator_message(&self.fixed),
-            counterparty: counterparty_message(&self.initiator_message_hash, &self.fixed.counterparty_half),
+            initiator: initiator_message(self.fixed()),
+            counterparty: counterparty_message(&self.initiator_message_hash, &self.fixed().counterparty_half),
         }
     }
 
@@ -303,9 +336,9 @@ impl Transaction {
     pub fn signatures<'a>(&self, messages: &'a SignedHalves) -> impl Iterator<Item = SignedMessage<'a>> + use<'a> {
         let signed =
             |public_key, half: &Half, message| SignedMessage { public_key, signature: half.signature, message };
-        let first = signed(self.initiator(), &self.fixed.initiator_half, &messages.initiator[..]);
+        let first = signed(self.initiator(), &self.fixed().initiator_half, &messages.initiator[..]);
         let second =
-            self.counterparty().map(|star| signed(star, &self.fixed.counterparty_half, &messages.counterparty[..]));
+            self.counterparty().map(|star| signed(star, &self.fixed().counterparty_half, &messages.counterparty[..]));
         std::iter::once(first).chain(second)
     }
 }
@@ -348,7 +381,7 @@ pub(crate) fn new_body(
         amount: amount.to_le_bytes(),
         initiator,
         counterparty,
-        payload_hash: Hash(*blake3::hash(payload).as_bytes()),
+        payload_hash: payload_hash(payload),
     }
 }
 
@@ -364,12 +397,37 @@ pub(crate) fn body_parties(fixed: &Fixed) -> (PublicKey, PublicKey, u64) {
     (fixed.body.initiator, fixed.body.counterparty, u64::from_le_bytes(fixed.body.amount))
 }
 
-/// Reads and checks all that a transaction and an offer have in common.
-pub(crate) fn read_parts<'a>(
-    reader: &mut Reader<'a>,
-    network: NetworkId,
-) -> Result<(&'a Fixed, &'a [u8]), TransactionError> {
-    let fixed: &Fixed = reader.view()?;
+/// The record at the front of `reader`, a transaction's or an offer's, by its length alone: nothing else in it is checked.
+pub fn record_at<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], TransactionError> {
+    let mut ahead = *reader;
+    let fixed: &Fixed = ahead.view()?;
+    let payload_len = usize::from(u16::from_le_bytes(fixed.body.payload_len));
+    if payload_len > PAYLOAD_MAX_BYTES {
+        return Err(TransactionError::PayloadTooLong(payload_len));
+    }
+    Ok(reader.bytes(FIXED_LEN_BYTES + payload_len)?)
+}
+
+/// The initiator that a record names, and its number: enough to look the record up where it may be known already. Nothing of it is checked.
+pub fn record_claim(record: &[u8]) -> Option<(&PublicKey, u64)> {
+    let fixed: &Fixed = Reader::new(record).view().ok()?;
+    Some((&fixed.body.initiator, fixed.initiator_half.sequence()))
+}
+
+/// Splits a record that `bytes` hold, and nothing else.
+pub(crate) fn split(bytes: &[u8]) -> Result<(&Fixed, &[u8]), TransactionError> {
+    let mut reader = Reader::new(bytes);
+    let record = record_at(&mut reader)?;
+    reader.finish()?;
+    Ok((fixed_of(record), &record[FIXED_LEN_BYTES..]))
+}
+
+fn fixed_of(record: &[u8]) -> &Fixed {
+    bytemuck::from_bytes(&record[..FIXED_LEN_BYTES])
+}
+
+/// Checks all that a transaction and an offer have in common.
+pub(crate) fn check_parts(fixed: &Fixed, payload: &[u8], network: NetworkId) -> Result<(), TransactionError> {
     let body = &fixed.body;
     if body.version != VERSION {
         return Err(TransactionError::Version(body.version));
@@ -391,15 +449,17 @@ pub(crate) fn read_parts<'a>(
     if fixed.initiator_half.sequence() == 0 {
         return Err(TransactionError::SequenceZero);
     }
-    let payload_len = usize::from(u16::from_le_bytes(body.payload_len));
-    if payload_len > PAYLOAD_MAX_BYTES {
-        return Err(TransactionError::PayloadTooLong(payload_len));
-    }
-    let payload = reader.bytes(payload_len)?;
-    if blake3::hash(payload).as_bytes() != &body.payload_hash.0 {
+    if payload_hash(payload) != body.payload_hash {
         return Err(TransactionError::PayloadHash);
     }
-    Ok((fixed, payload))
+    Ok(())
+}
+
+fn payload_hash(payload: &[u8]) -> Hash {
+    match payload {
+        [] => HASH_OF_NOTHING,
+        payload => Hash::bare(payload),
+    }
 }
 
 /// `"cst.init"` ‖ body ‖ sequence ‖ previous.
@@ -452,6 +512,7 @@ mod tests {
         assert_eq!((&bytes[120..128], &bytes[128..160]), (&10u64.to_le_bytes()[..], &[5; 32][..]));
         assert_eq!((&bytes[224..232], &bytes[232..264]), (&10u64.to_le_bytes()[..], &[6; 32][..]));
         assert_eq!(&bytes[328..], b"hello");
+        assert_eq!(&transfer(1, 9, b"").to_bytes()[88..120], blake3::hash(b"").as_bytes());
     }
 
     #[test]
@@ -468,13 +529,13 @@ mod tests {
     }
 
     #[test]
-    fn the_id_leaves_signatures_out_and_the_leaf_does_not() {
+    fn the_id_leaves_signatures_out_and_the_record_hash_does_not() {
         let one = transfer(5, 0, b"");
         let mut bytes = one.to_bytes();
         bytes[170] ^= 1;
         let other = Transaction::decode(&bytes, NETWORK).unwrap();
         assert_eq!(one.id(), other.id());
-        assert_ne!(one.leaf(), other.leaf());
+        assert_ne!(one.record_hash(), other.record_hash());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::api::{Backend, Busy, SubmitReply};
 use crate::core_stage::CoreInput;
+use crate::meter::thread_cpu_us;
 use crate::ring::Ring;
 use crate::runtime::Gauges;
 use crate::verify_stage::VerifyInput;
@@ -38,7 +39,8 @@ impl Backend for Ingress {
     }
 
     fn metrics(&self) -> serde_json::Value {
-        self.gauges.metrics()
+        // Asked for on the API's thread, whose clock this is.
+        self.gauges.metrics(thread_cpu_us())
     }
 
     fn network_id(&self) -> NetworkId {

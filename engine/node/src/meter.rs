@@ -1,5 +1,6 @@
-//! What each stage does with its time, for operators: busy, waiting for work, held up by the stage behind it.
+//! What each stage does with its time, for operators: busy, waiting for work, held up by the stage behind it; and the processor time it used.
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -10,6 +11,7 @@ pub(crate) struct Meter {
     busy_us: AtomicU64,
     waiting_us: AtomicU64,
     held_up_us: AtomicU64,
+    cpu_us: AtomicU64,
     items: AtomicU64,
 }
 
@@ -24,11 +26,20 @@ pub(crate) enum Spent {
 /// A reading of a [`Meter`].
 #[derive(Serialize)]
 pub(crate) struct Reading {
+    /// With work in hand, whether or not there was a processor to do it on.
     pub busy_us: u64,
     pub waiting_us: u64,
     pub back_pressured_us: u64,
+    /// On a processor.
+    pub cpu_us: u64,
     pub items: u64,
     pub queued: usize,
+}
+
+/// Processor time of the calling thread.
+pub(crate) fn thread_cpu_us() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
 }
 
 impl Meter {
@@ -41,6 +52,7 @@ impl Meter {
             Spent::HeldUp => &self.held_up_us,
         };
         counter.fetch_add(now.duration_since(*since).as_micros() as u64, Ordering::Relaxed);
+        self.cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
         *since = now;
     }
 
@@ -54,6 +66,7 @@ impl Meter {
             busy_us: load(&self.busy_us),
             waiting_us: load(&self.waiting_us),
             back_pressured_us: load(&self.held_up_us),
+            cpu_us: load(&self.cpu_us),
             items: load(&self.items),
             queued,
         }

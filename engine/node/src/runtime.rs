@@ -151,13 +151,18 @@ impl Gauges {
         }
     }
 
-    pub fn metrics(&self) -> serde_json::Value {
+    /// All of them; `api_cpu_us` is the processor time of the API's thread.
+    pub fn metrics(&self, api_cpu_us: u64) -> serde_json::Value {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let net = self.net.get().map(|handle| {
             let stats = handle.stats();
             let closed: serde_json::Map<String, serde_json::Value> =
                 stats.closed_by_reason().map(|(reason, count)| (reason.name().to_owned(), count.into())).collect();
             serde_json::json!({ "closed": closed, "messages_unsent": load(&self.unsent) })
+        });
+        let net_stage = self.net.get().map(|handle| {
+            let stats = handle.stats();
+            serde_json::json!({ "busy_us": stats.busy_us, "waiting_us": stats.waiting_us, "cpu_us": stats.cpu_us })
         });
         serde_json::json!({
             "height": load(&self.height),
@@ -172,6 +177,8 @@ impl Gauges {
                 "verify": self.verify.0.read(self.verify.1.len()),
                 "core": self.core.0.read(self.core.1.len()),
                 "log": self.log.0.read(self.log.1.len()),
+                "net": net_stage,
+                "api": { "cpu_us": api_cpu_us },
             },
         })
     }

@@ -10,10 +10,10 @@ use crate::pool::Share;
 use crate::proposal::{ClusterProposal, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    COMMITTEE_MAX, Certificate, Committee, Hash, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members, Misconduct,
-    PublicKey, Reader, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
+    COMMITTEE_MAX, Certificate, Committee, Hash, KeySet, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members,
+    Misconduct, PublicKey, Reader, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
 };
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The one cluster of a network.
@@ -46,7 +46,7 @@ struct Proposed {
 }
 
 /// What a member proposed, as far as its bytes tell; or why it is no proposal.
-type Decoded = Result<(Vec<Misconduct>, Vec<Arc<Transaction>>), String>;
+type Decoded = Result<ClusterProposal, String>;
 
 /// One cluster's chain as this node knows it.
 pub(crate) struct Cluster {
@@ -62,9 +62,9 @@ pub(crate) struct Cluster {
     /// Proposals that are here for good, of the rounds that are not certified, by round and member.
     arrived: BTreeMap<u64, BTreeMap<usize, Decoded>>,
     /// Ids of what this node proposed last.
-    own_ids: HashSet<Hash>,
+    own_ids: KeySet<Hash>,
     /// Ids of the last certified LSH block's transactions: the round after it may have proposed them again while it agreed.
-    last_ids: HashSet<Hash>,
+    last_ids: KeySet<Hash>,
     phase: Phase,
     next_start_us: u64,
     entered_us: u64,
@@ -86,8 +86,8 @@ impl Cluster {
             naming,
             rounds: BTreeMap::new(),
             arrived: BTreeMap::new(),
-            own_ids: HashSet::new(),
-            last_ids: HashSet::new(),
+            own_ids: KeySet::default(),
+            last_ids: KeySet::default(),
             phase: Phase::Agreeing,
             next_start_us: 0,
             entered_us: 0,
@@ -205,13 +205,14 @@ impl Node {
     }
 
     /// What the round before `round` may put into its block, as far as this node knows yet.
-    fn in_flight(&mut self, round: u64) -> HashSet<Hash> {
+    fn in_flight(&mut self, round: u64) -> KeySet<Hash> {
         if round == self.cluster.current() {
-            return HashSet::new();
+            return KeySet::default();
         }
         self.decode_arrived(round - 1);
         let arrived = self.cluster.arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values);
-        let ids = arrived.flatten().flat_map(|(_, transactions)| transactions).map(|transaction| transaction.id());
+        let ids =
+            arrived.flatten().flat_map(|proposal| &proposal.transactions).map(|(transaction, _)| transaction.id());
         ids.chain(self.cluster.own_ids.iter().copied()).collect()
     }
 
@@ -228,12 +229,12 @@ impl Node {
     }
 
     fn decode_proposal(&self, payload: &[u8]) -> Decoded {
-        let ClusterProposal { proofs, transactions } =
-            ClusterProposal::decode(payload, self.network).map_err(|error| error.to_string())?;
-        if !proofs.iter().all(|proof| self.is_proof(proof)) {
+        let proposal = ClusterProposal::decode(payload, self.network, |record| self.pool.find(record))
+            .map_err(|error| error.to_string())?;
+        if !proposal.proofs.iter().all(|proof| self.is_proof(proof)) {
             return Err("a proof of misconduct that proves nothing".into());
         }
-        Ok((proofs, transactions.into_iter().map(Arc::new).collect()))
+        Ok(proposal)
     }
 
     fn step_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
@@ -252,17 +253,17 @@ impl Node {
         }
         self.decode_arrived(round);
         let arrived = self.cluster.arrived.remove(&round).unwrap_or_default();
-        let mut seen = HashSet::new();
+        let mut seen = KeySet::default();
         let mut proposed = Vec::new();
         let (mut proofs, mut bad) = (BTreeSet::new(), Vec::new());
         for (proposer, decoded) in arrived.into_iter().filter(|(index, _)| members.contains(*index)) {
             match decoded {
-                Ok((its_proofs, transactions)) => {
-                    proofs.extend(its_proofs);
-                    for transaction in transactions {
+                Ok(proposal) => {
+                    proofs.extend(proposal.proofs);
+                    for (transaction, is_known) in proposal.transactions {
                         // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
-                        if seen.insert(transaction.leaf()) {
-                            let is_verified = self.pool.has_verified(&transaction);
+                        if seen.insert(transaction.record_hash()) {
+                            let is_verified = is_known || self.pool.has_verified(&transaction);
                             proposed.push(Proposed { transaction, proposer, is_verified });
                         }
                     }
@@ -297,7 +298,7 @@ impl Node {
         let (members, proposed, proofs) = (*members, std::mem::take(proposed), std::mem::take(proofs));
         let Some(naming) = self.cluster.naming(round).cloned() else { return };
         let mut verdicts = verdicts.iter();
-        let mut ids = HashSet::new();
+        let mut ids = KeySet::default();
         let mut transactions = Vec::with_capacity(proposed.len());
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {
@@ -306,9 +307,8 @@ impl Node {
                 transactions.push(transaction);
             }
         }
-        let accounts: BTreeSet<PublicKey> =
-            transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| star)).collect();
-        let accounts: Vec<PublicKey> = accounts.into_iter().collect();
+        let accounts: Vec<PublicKey> =
+            transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| *star)).collect();
         let place = LshPlace {
             cluster: CLUSTER,
             network: self.network,

@@ -13,7 +13,7 @@ pub type NodeIndex = u16;
 
 /// The verification engine's pure functions, for inputs small enough to wait for. Bulk verification goes through [`Action::Verify`].
 pub trait Compute: CheckSignatures + Send + Sync {
-    /// The locality sensitive sketch of the accounts touched, keyed with a beacon.
+    /// The locality sensitive sketch of the set of accounts touched, keyed with a beacon. An account may be given more than once.
     fn sketch(&self, key: &Hash, accounts: &[PublicKey]) -> [u8; SKETCH_LEN_BYTES];
 }
 

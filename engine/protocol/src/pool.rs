@@ -5,8 +5,9 @@
 
 use crate::config::Config;
 use crate::event::{Admission, TransactionState};
-use constellation_chain::{Hash, Ledger, PublicKey, Reason, StarHead, Transaction};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use constellation_chain::{Hash, KeyMap, KeySet, Ledger, PublicKey, Reason, StarHead, Transaction, record_claim};
+use slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Rival transactions of one initiator and number that are kept: two show the fork, more show nothing new.
@@ -20,15 +21,29 @@ struct Entry {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Waiting,
+    /// In the queue of its initiator, which has this place.
+    Waiting(usize),
     Sealed,
 }
 
-/// Where a star's chain will stand once the LSH block of `round` is folded.
-struct Ahead {
-    round: u64,
-    head: StarHead,
+/// An initiator's waiting transactions, by number and then by id.
+struct Queue {
+    initiator: PublicKey,
+    waiting: Vec<(u64, Arc<Transaction>)>,
 }
+
+impl Queue {
+    /// Where a transaction is in the queue, or would be.
+    fn search(&self, transaction: &Transaction) -> Result<usize, usize> {
+        let wanted = transaction.initiator_half().sequence();
+        let order =
+            |number: u64, other: &Transaction| number.cmp(&wanted).then_with(|| other.id().cmp(&transaction.id()));
+        self.waiting.binary_search_by(|(number, other)| order(*number, other))
+    }
+}
+
+/// Where stars' chains will stand once the LSH block of a round is folded.
+type Ahead = KeyMap<PublicKey, StarHead>;
 
 /// Who proposes a transaction in a round: each initiator falls to one seat, another in each round.
 pub(crate) struct Share {
@@ -57,13 +72,14 @@ fn mix(mut z: u64) -> u64 {
 
 #[derive(Default)]
 pub(crate) struct Pool {
-    entries: HashMap<Hash, Entry>,
-    /// Waiting transactions of each initiator, by number. An emptied queue stays until its turn comes, so that every queue is in
-    /// `turns` exactly once.
-    waiting: HashMap<PublicKey, BTreeMap<(u64, Hash), Arc<Transaction>>>,
-    /// Initiators in the order in which they get their turn.
-    turns: VecDeque<PublicKey>,
-    ahead: HashMap<PublicKey, Ahead>,
+    entries: KeyMap<Hash, Entry>,
+    /// Places of initiators in `queues`. An emptied queue stays until its turn comes, so that every queue is in `turns` exactly once.
+    places: KeyMap<PublicKey, usize>,
+    queues: Slab<Queue>,
+    /// Queues in the order in which they get their turn.
+    turns: VecDeque<usize>,
+    /// By round; there are no more of them than a cluster runs ahead.
+    ahead: BTreeMap<u64, Ahead>,
     waiting_count: usize,
 }
 
@@ -94,16 +110,17 @@ impl Pool {
         if self.waiting_count >= config.pool_max || self.turns.len() >= 2 * config.pool_max {
             return busy;
         }
-        if let Some(queue) = self.waiting.get(&initiator) {
-            if queue.range((sequence, Hash::ZERO)..=(sequence, Hash([0xff; 32]))).count() >= RIVALS_MAX {
+        if let Some(&place) = self.places.get(&initiator) {
+            let waiting = &self.queues[place].waiting;
+            if waiting.iter().filter(|(number, _)| *number == sequence).count() >= RIVALS_MAX {
                 return Admission::Censored { reason: Reason::Fork };
             }
-            if queue.len() >= config.pool_star_max {
+            if waiting.len() >= config.pool_star_max {
                 return busy;
             }
         }
-        self.entries.insert(id, Entry { transaction: transaction.clone(), state: State::Waiting, admitted_us: now_us });
-        self.start_waiting(transaction);
+        let state = State::Waiting(self.start_waiting(transaction.clone()));
+        self.entries.insert(id, Entry { transaction, state, admitted_us: now_us });
         Admission::Admitted
     }
 
@@ -116,9 +133,18 @@ impl Pool {
     pub fn state_of(&self, id: &Hash) -> TransactionState {
         match self.entries.get(id).map(|entry| entry.state) {
             None => TransactionState::Unknown,
-            Some(State::Waiting) => TransactionState::Admitted,
+            Some(State::Waiting(_)) => TransactionState::Admitted,
             Some(State::Sealed) => TransactionState::ClusterFinal,
         }
+    }
+
+    /// The waiting transaction with these very bytes: it need not be decoded, hashed or verified again.
+    pub fn find(&self, record: &[u8]) -> Option<&Arc<Transaction>> {
+        let (initiator, sequence) = record_claim(record)?;
+        let queue = &self.queues[*self.places.get(initiator)?];
+        let is_it =
+            |(number, transaction): &&(u64, Arc<Transaction>)| *number == sequence && **transaction.record() == *record;
+        queue.waiting.iter().find(is_it).map(|(_, transaction)| transaction)
     }
 
     /// Whether these very bytes, signatures included, were verified on their way into the pool.
@@ -133,7 +159,7 @@ impl Pool {
     pub fn compose(
         &mut self,
         share: &Share,
-        in_flight: &HashSet<Hash>,
+        in_flight: &KeySet<Hash>,
         ledger: &Ledger,
         max_bytes: usize,
         dropped: &mut Vec<Dropped>,
@@ -141,27 +167,29 @@ impl Pool {
         let mut picked = Vec::new();
         let mut is_any_ready = false;
         let mut len_bytes = 0;
-        let mut heads: HashMap<PublicKey, StarHead> = HashMap::new();
+        let mut heads: KeyMap<PublicKey, StarHead> = KeyMap::default();
         let mut dead: Vec<(Arc<Transaction>, Reason)> = Vec::new();
         for _ in 0..self.turns.len() {
-            let Some(initiator) = self.turns.pop_front() else { break };
-            if self.waiting.get(&initiator).is_none_or(BTreeMap::is_empty) {
-                self.waiting.remove(&initiator);
+            let Some(place) = self.turns.pop_front() else { break };
+            let queue = &self.queues[place];
+            if queue.waiting.is_empty() {
+                let Queue { initiator, .. } = self.queues.remove(place);
+                self.places.remove(&initiator);
                 continue;
             }
-            self.turns.push_back(initiator);
-            if !share.is_mine(&initiator) {
-                is_any_ready = is_any_ready || self.has_ready(&initiator, in_flight, ledger);
+            self.turns.push_back(place);
+            if !share.is_mine(&queue.initiator) {
+                is_any_ready = is_any_ready || self.has_ready(queue, in_flight, ledger);
                 continue;
             }
-            for transaction in self.waiting.get(&initiator).into_iter().flat_map(BTreeMap::values) {
+            for (_, transaction) in &queue.waiting {
                 if in_flight.contains(&transaction.id()) {
                     break;
                 }
                 match self.readiness(transaction, &heads, ledger) {
                     Readiness::Ready => {
                         for (star, half) in transaction.halves() {
-                            heads.insert(star, StarHead { sequence: half.sequence(), head: transaction.id() });
+                            heads.insert(*star, StarHead { sequence: half.sequence(), head: transaction.id() });
                         }
                     }
                     Readiness::Evidence => {}
@@ -182,75 +210,74 @@ impl Pool {
             }
         }
         for (transaction, reason) in dead {
-            self.entries.remove(&transaction.id());
-            self.stop_waiting(&transaction);
+            self.remove(&transaction.id());
             dropped.push((transaction.id(), Some(reason)));
         }
         is_any_ready |= !picked.is_empty();
         Composed { picked, is_any_ready }
     }
 
-    fn has_ready(&self, initiator: &PublicKey, in_flight: &HashSet<Hash>, ledger: &Ledger) -> bool {
-        let first = self.waiting.get(initiator).and_then(|queue| queue.values().next());
-        first.filter(|transaction| !in_flight.contains(&transaction.id())).is_some_and(|transaction| {
-            matches!(self.readiness(transaction, &HashMap::new(), ledger), Readiness::Ready | Readiness::Evidence)
+    fn has_ready(&self, queue: &Queue, in_flight: &KeySet<Hash>, ledger: &Ledger) -> bool {
+        let first = queue.waiting.first().filter(|(_, transaction)| !in_flight.contains(&transaction.id()));
+        first.is_some_and(|(_, transaction)| {
+            let readiness = self.readiness(transaction, &KeyMap::default(), ledger);
+            matches!(readiness, Readiness::Ready | Readiness::Evidence)
         })
     }
 
     /// The transactions of a certified LSH block stop waiting; the heads they make count from now on.
     pub fn seal(&mut self, round: u64, transactions: &[Arc<Transaction>]) {
+        let mut ahead = Ahead::default();
+        ahead.reserve(2 * transactions.len());
         for transaction in transactions {
-            if let Some(entry) = self.entries.get_mut(&transaction.id()) {
-                let was = std::mem::replace(&mut entry.state, State::Sealed);
-                if was == State::Waiting {
-                    self.stop_waiting(transaction);
-                }
+            if let Some(entry) = self.entries.get_mut(&transaction.id())
+                && let State::Waiting(place) = std::mem::replace(&mut entry.state, State::Sealed)
+            {
+                self.stop_waiting(place, transaction);
             }
             for (star, half) in transaction.halves() {
                 let head = StarHead { sequence: half.sequence(), head: transaction.id() };
-                let ahead = self.ahead.entry(star).or_insert(Ahead { round, head });
-                if head.sequence > ahead.head.sequence {
-                    *ahead = Ahead { round, head };
+                let standing = ahead.entry(*star).or_insert(head);
+                if head.sequence > standing.sequence {
+                    *standing = head;
                 }
             }
         }
+        self.ahead.insert(round, ahead);
     }
 
-    /// Takes over what a black hole did. A gap goes back to waiting: its predecessor may still come.
+    /// Takes over what the black hole that settles the rounds up to `round` did. A gap goes back to waiting: its predecessor may still come.
     pub fn settle<'a>(&mut self, outcomes: impl Iterator<Item = (&'a Arc<Transaction>, Option<Reason>)>, round: u64) {
+        self.ahead = self.ahead.split_off(&(round + 1));
         for (transaction, reason) in outcomes {
-            for (star, _) in transaction.halves() {
-                if self.ahead.get(&star).is_some_and(|ahead| ahead.round <= round) {
-                    self.ahead.remove(&star);
-                }
-            }
             if reason == Some(Reason::Gap) {
                 self.wait_again(&transaction.id());
-            } else if let Some(entry) = self.entries.remove(&transaction.id())
-                && entry.state == State::Waiting
-            {
-                self.stop_waiting(transaction);
+            } else {
+                self.remove(&transaction.id());
             }
         }
     }
 
     /// Drops what was admitted before `oldest_us` and still waits.
     pub fn expire(&mut self, oldest_us: u64, dropped: &mut Vec<Dropped>) {
-        let is_old = |entry: &Entry| entry.state == State::Waiting && entry.admitted_us < oldest_us;
-        let old: Vec<Arc<Transaction>> =
-            self.entries.values().filter(|entry| is_old(entry)).map(|entry| entry.transaction.clone()).collect();
-        for transaction in old {
-            self.entries.remove(&transaction.id());
-            self.stop_waiting(&transaction);
-            dropped.push((transaction.id(), None));
+        let is_old = |entry: &Entry| matches!(entry.state, State::Waiting(_)) && entry.admitted_us < oldest_us;
+        let old: Vec<Hash> = self.entries.iter().filter(|(_, entry)| is_old(entry)).map(|(id, _)| *id).collect();
+        for id in old {
+            self.remove(&id);
+            dropped.push((id, None));
         }
     }
 
-    fn readiness(&self, transaction: &Transaction, heads: &HashMap<PublicKey, StarHead>, ledger: &Ledger) -> Readiness {
+    /// Where a star's chain will stand once all certified LSH blocks are folded, if one of them touches it.
+    fn head_ahead(&self, star: &PublicKey) -> Option<StarHead> {
+        self.ahead.values().filter_map(|ahead| ahead.get(star)).max_by_key(|head| head.sequence).copied()
+    }
+
+    fn readiness(&self, transaction: &Transaction, heads: &KeyMap<PublicKey, StarHead>, ledger: &Ledger) -> Readiness {
         let mut worst = Readiness::Ready;
         for (star, half) in transaction.halves() {
-            let moving = heads.get(&star).or_else(|| self.ahead.get(&star).map(|ahead| &ahead.head)).copied();
-            let head = moving.unwrap_or_else(|| ledger.head(&star));
+            let moving = heads.get(star).copied().or_else(|| self.head_ahead(star));
+            let head = moving.unwrap_or_else(|| ledger.head(star));
             let next = head.sequence.saturating_add(1);
             if half.sequence() == next && half.previous == head.head {
                 continue;
@@ -269,31 +296,43 @@ impl Pool {
         worst
     }
 
-    fn start_waiting(&mut self, transaction: Arc<Transaction>) {
+    /// Puts a transaction into its initiator's queue; the queue's place.
+    fn start_waiting(&mut self, transaction: Arc<Transaction>) -> usize {
         let initiator = transaction.initiator();
-        let queue = self.waiting.entry(initiator).or_insert_with(|| {
-            self.turns.push_back(initiator);
-            BTreeMap::new()
+        let place = *self.places.entry(initiator).or_insert_with(|| {
+            let place = self.queues.insert(Queue { initiator, waiting: Vec::new() });
+            self.turns.push_back(place);
+            place
         });
-        queue.insert((transaction.initiator_half().sequence(), transaction.id()), transaction);
-        self.waiting_count += 1;
+        let queue = &mut self.queues[place];
+        if let Err(at) = queue.search(&transaction) {
+            queue.waiting.insert(at, (transaction.initiator_half().sequence(), transaction));
+            self.waiting_count += 1;
+        }
+        place
     }
 
-    fn stop_waiting(&mut self, transaction: &Transaction) {
-        if let Some(queue) = self.waiting.get_mut(&transaction.initiator())
-            && queue.remove(&(transaction.initiator_half().sequence(), transaction.id())).is_some()
-        {
+    fn stop_waiting(&mut self, place: usize, transaction: &Transaction) {
+        let queue = &mut self.queues[place];
+        if let Ok(at) = queue.search(transaction) {
+            queue.waiting.remove(at);
             self.waiting_count -= 1;
         }
     }
 
-    fn wait_again(&mut self, id: &Hash) {
-        if let Some(entry) = self.entries.get_mut(id)
-            && entry.state != State::Waiting
+    fn remove(&mut self, id: &Hash) {
+        if let Some(entry) = self.entries.remove(id)
+            && let State::Waiting(place) = entry.state
         {
-            entry.state = State::Waiting;
-            let transaction = entry.transaction.clone();
-            self.start_waiting(transaction);
+            self.stop_waiting(place, &entry.transaction);
+        }
+    }
+
+    fn wait_again(&mut self, id: &Hash) {
+        let Some(entry) = self.entries.get(id) else { return };
+        if entry.state == State::Sealed {
+            let state = State::Waiting(self.start_waiting(entry.transaction.clone()));
+            self.entries.entry(*id).and_modify(|entry| entry.state = state);
         }
     }
 }

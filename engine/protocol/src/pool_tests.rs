@@ -1,6 +1,8 @@
 //! The pool by itself: admission, order, rivals, bounds.
 
 use super::*;
+use std::collections::BTreeSet;
+
 use constellation_chain::{Genesis, GenesisNode, GenesisStar, NetworkId, Offer, SecretKey};
 
 const ALL: Share = Share { salt: 0, seats: 1, me: 0 };
@@ -31,7 +33,7 @@ fn after(transaction: &Transaction) -> StarHead {
 }
 
 fn compose(pool: &mut Pool, ledger: &Ledger) -> Vec<Hash> {
-    let composed = pool.compose(&ALL, &HashSet::new(), ledger, usize::MAX, &mut Vec::new());
+    let composed = pool.compose(&ALL, &KeySet::default(), ledger, usize::MAX, &mut Vec::new());
     composed.picked.iter().map(|transaction| transaction.id()).collect()
 }
 
@@ -100,7 +102,7 @@ fn what_can_never_apply_is_dropped_with_its_reason() {
     assert!(compose(&mut pool, &ledger).is_empty());
     ledger.apply([&*first(5, 7, 1), &*one]);
     let mut dropped = Vec::new();
-    assert!(pool.compose(&ALL, &HashSet::new(), &ledger, usize::MAX, &mut dropped).picked.is_empty());
+    assert!(pool.compose(&ALL, &KeySet::default(), &ledger, usize::MAX, &mut dropped).picked.is_empty());
     assert_eq!(dropped, [(strange.id(), Some(Reason::Orphan))]);
     assert_eq!(pool.waiting_count(), 0);
 }
@@ -154,7 +156,7 @@ fn a_proposal_keeps_to_its_size() {
         pool.admit(first(2 * i, 2 * i + 1, 1), &ledger, &config, 0);
     }
     let one = constellation_chain::FIXED_LEN_BYTES;
-    let turn = |pool: &mut Pool| pool.compose(&ALL, &HashSet::new(), &ledger, 10 * one + 5, &mut Vec::new()).picked;
+    let turn = |pool: &mut Pool| pool.compose(&ALL, &KeySet::default(), &ledger, 10 * one + 5, &mut Vec::new()).picked;
     let (now, then) = (turn(&mut pool), turn(&mut pool));
     assert_eq!((now.len(), then.len()), (10, 10));
     assert!(then.iter().all(|transaction| !now.contains(transaction)), "the next turn goes to others");
@@ -167,11 +169,11 @@ fn what_falls_to_others_is_seen_to_be_ready() {
     pool.admit(transaction.clone(), &ledger, &config, 0);
     for me in 0..4 {
         let composed =
-            pool.compose(&Share { salt: 3, seats: 4, me }, &HashSet::new(), &ledger, usize::MAX, &mut Vec::new());
+            pool.compose(&Share { salt: 3, seats: 4, me }, &KeySet::default(), &ledger, usize::MAX, &mut Vec::new());
         assert!(composed.is_any_ready);
     }
     pool.seal(1, std::slice::from_ref(&transaction));
-    assert!(!pool.compose(&ALL, &HashSet::new(), &ledger, usize::MAX, &mut Vec::new()).is_any_ready);
+    assert!(!pool.compose(&ALL, &KeySet::default(), &ledger, usize::MAX, &mut Vec::new()).is_any_ready);
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn what_the_round_before_may_hold_waits_and_so_does_what_follows_it() {
     let mut picked = |in_flight: &[Hash]| {
         let in_flight = in_flight.iter().copied().collect();
         let composed = pool.compose(&ALL, &in_flight, &ledger, usize::MAX, &mut Vec::new());
-        composed.picked.iter().map(|transaction| transaction.id()).collect::<HashSet<_>>()
+        composed.picked.iter().map(|transaction| transaction.id()).collect::<BTreeSet<_>>()
     };
     assert_eq!(picked(&[one.id()]), [other.id()].into());
     assert!(picked(&[one.id(), other.id()]).is_empty());

@@ -8,8 +8,8 @@
 
 use crate::misconduct::{PROOFS_MAX, PROOFS_MAX_BYTES};
 use constellation_chain::{
-    Certificate, Hash, Hasher, LshBlockError, LshHeader, Misconduct, MisconductError, NetworkId, PublicKey, Reader,
-    SecretKey, Transaction, TransactionError, WireError, vrf,
+    Certificate, FIXED_LEN_BYTES, Hash, Hasher, LshBlockError, LshHeader, Misconduct, MisconductError, NetworkId,
+    PublicKey, Reader, SecretKey, Transaction, TransactionError, WireError, record_at, vrf,
 };
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ pub(crate) const ROUNDS_AHEAD_OF_GALAXY: u64 = 3;
 /// A facilitator's proposal.
 pub(crate) struct ClusterProposal {
     pub proofs: Vec<Misconduct>,
-    pub transactions: Vec<Transaction>,
+    /// Each with whether it was known already, signatures included.
+    pub transactions: Vec<(Arc<Transaction>, bool)>,
 }
 
 /// Why bytes are not a facilitator's proposal. Always the proposer's fault.
@@ -47,7 +48,12 @@ impl ClusterProposal {
         out.into()
     }
 
-    pub fn decode(bytes: &[u8], network: NetworkId) -> Result<Self, ClusterProposalError> {
+    /// Reads a proposal; `known` gives the transaction of a record where there is one already.
+    pub fn decode<'a>(
+        bytes: &[u8],
+        network: NetworkId,
+        known: impl Fn(&[u8]) -> Option<&'a Arc<Transaction>>,
+    ) -> Result<Self, ClusterProposalError> {
         let mut reader = Reader::new(bytes);
         let count = reader.u8()?;
         if usize::from(count) > PROOFS_MAX {
@@ -55,9 +61,13 @@ impl ClusterProposal {
             return Err(WireError::TooMany { what: "proofs of misconduct", count: count.into(), bound }.into());
         }
         let proofs = (0..count).map(|_| Misconduct::read(&mut reader)).collect::<Result<_, _>>()?;
-        let mut transactions = Vec::new();
+        let mut transactions = Vec::with_capacity(reader.rest().len() / FIXED_LEN_BYTES);
         while !reader.is_empty() {
-            transactions.push(Transaction::read(&mut reader, network)?);
+            let record = record_at(&mut reader)?;
+            transactions.push(match known(record) {
+                Some(transaction) => (transaction.clone(), true),
+                None => (Arc::new(Transaction::decode(record, network)?), false),
+            });
         }
         Ok(ClusterProposal { proofs, transactions })
     }
@@ -144,8 +154,8 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
             let network = NetworkId::default();
-            if let Ok(proposal) = ClusterProposal::decode(&bytes, network) {
-                let transactions: Vec<_> = proposal.transactions.into_iter().map(Arc::new).collect();
+            if let Ok(proposal) = ClusterProposal::decode(&bytes, network, |_| None) {
+                let transactions: Vec<_> = proposal.transactions.into_iter().map(|(one, _)| one).collect();
                 prop_assert_eq!(&*ClusterProposal::encode(&proposal.proofs, &transactions), &bytes[..]);
             }
             if let Ok(proposal) = GalaxyProposal::decode(&bytes, network) {

@@ -5,8 +5,9 @@ use crate::devnet::chaos::{At, parse_duration};
 use crate::devnet::check::check_logs;
 use crate::devnet::nodes::Nodes;
 use crate::devnet::report::{DevnetReport, StageCores};
+use crate::devnet::work::Work;
 use crate::exit::{Exit, Failure, help, note};
-use crate::load::{LoadOptions, LoadProgress, LoadReport, run_load, star_keys};
+use crate::load::{Load, LoadOptions, LoadProgress, LoadReport, star_keys};
 use crate::network::STAR_BALANCE;
 use crate::output::Output;
 use crate::signals::StopSignal;
@@ -45,6 +46,9 @@ pub struct Args {
     /// How long transfers are sent
     #[arg(long, default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
     duration: Duration,
+    /// Sign all transfers before the first is due (up to 2 million, some 900 MB), so that the machine is the nodes' own
+    #[arg(long)]
+    prepared: bool,
     /// Where the nodes' directories are made, and kept [default: a temporary one, removed unless something is wrong]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -134,13 +138,15 @@ impl Args {
             duration: self.duration,
             drain_max: DRAIN_MAX,
             threads: 2,
+            prepared: self.prepared,
         };
+        let load = Load::prepare(&options).map_err(|error| Failure::from_error(Exit::Machine, &error))?;
+        let before = Work::of(&nodes.api_addresses());
         let started = Instant::now();
         let mut accidents = Accidents::new(&self.kill, &self.restart);
         let mut line = StatusLine::new();
         let mut failure = Ok(());
-        let load = run_load(
-            &options,
+        let load = load.run(
             &mut |progress| {
                 line.show(progress);
                 nodes.notice_deaths();
@@ -154,30 +160,34 @@ impl Args {
         failure?;
         let load = load.map_err(|error| Failure::from_error(Exit::Machine, &error))?;
         settle(&mut nodes);
-        let work = Work::of(&nodes, started.elapsed());
+        let work = Work::of(&nodes.api_addresses()).since(&before);
+        let run = started.elapsed();
         nodes.stop()?;
-        Ok(self.report(load, &nodes, work))
+        Ok(self.report(load, &nodes, work, run))
     }
 
-    fn report(&self, load: LoadReport, nodes: &Nodes, work: Work) -> DevnetReport {
+    fn report(&self, load: LoadReport, nodes: &Nodes, work: Work, run: Duration) -> DevnetReport {
         let started = Instant::now();
         let check = check_logs(&nodes.log_dirs(), nodes.genesis());
+        let stage_cores = StageCores::of(&work, run);
         let mut report = DevnetReport {
+            cpu_us_per_committed: work.cost(load.committed, load.cpu_s, self.processes),
             load,
             nodes: nodes.len(),
             stars: self.stars as usize,
             processes: self.processes,
             journal_sync: "process",
+            gpu_share: work.gpu_share(),
             backend: work.backend,
-            gpu_share: work.gpu_share,
             height: 0,
             evidence: 0,
             bytes_on_disk: 0,
             mismatches: 0,
             mismatch_details: Vec::new(),
             check_s: 0.0,
-            verify_share: work.stage_cores.verify_share(),
-            stage_cores: work.stage_cores,
+            verify_share: stage_cores.verify_share(),
+            stage_cores,
+            stage_times: work.nodes,
             dir: self.dir.clone(),
         };
         report.take_check(&check, started.elapsed().as_secs_f64());
@@ -285,39 +295,5 @@ fn settle(nodes: &mut Nodes) {
         }
         last = is_level.then_some(heights);
         std::thread::sleep(Duration::from_millis(300));
-    }
-}
-
-/// What the nodes tell of their work.
-#[derive(Default)]
-struct Work {
-    /// The verification backend, the same on all of them.
-    backend: String,
-    /// The GPU's part of all signatures; `None` where there is no GPU.
-    gpu_share: Option<f64>,
-    stage_cores: StageCores,
-}
-
-impl Work {
-    fn of(nodes: &Nodes, run: Duration) -> Self {
-        let mut work = Self::default();
-        let mut signatures = [0, 0];
-        for address in nodes.api_addresses() {
-            let Ok(metrics) = Client::connect(&address).and_then(|mut client| client.metrics()) else { continue };
-            let busy = |stage: &str| {
-                let busy_us = metrics["stages"][stage]["busy_us"].as_u64().unwrap_or(0);
-                busy_us as f64 / run.as_micros() as f64
-            };
-            work.stage_cores.verify += busy("verify");
-            work.stage_cores.core += busy("core");
-            work.stage_cores.log += busy("log");
-            work.backend = metrics["backend"].as_str().unwrap_or_default().to_owned();
-            for (count, name) in signatures.iter_mut().zip(["signatures_gpu", "signatures_cpu"]) {
-                *count += metrics["verification"]["gpu"][name].as_u64().unwrap_or(0);
-            }
-        }
-        let all: u64 = signatures.iter().sum();
-        work.gpu_share = (all > 0).then(|| signatures[0] as f64 / all as f64);
-        work
     }
 }

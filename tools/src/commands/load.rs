@@ -2,7 +2,7 @@
 
 use crate::devnet::chaos::parse_duration;
 use crate::exit::{Exit, Failure, help};
-use crate::load::{LoadError, LoadOptions, LoadProgress, run_load, star_keys};
+use crate::load::{Load, LoadError, LoadOptions, LoadProgress, star_keys};
 use crate::output::Output;
 use crate::signals::StopSignal;
 use constellation_chain::{Genesis, NetworkId, PublicKey, SecretKey};
@@ -43,6 +43,9 @@ pub struct Args {
     /// Threads that sign
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Sign all transactions before the first is due (up to 2 million, some 900 MB)
+    #[arg(long)]
+    prepared: bool,
     /// The network's genesis: its nodes are checked to be of this network, and the stars to be in it
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
@@ -66,11 +69,13 @@ impl Args {
             duration: self.duration,
             drain_max: self.drain,
             threads: self.threads,
+            prepared: self.prepared,
         };
         let signal = StopSignal::install()?;
         let mut shown: Option<Instant> = None;
         let is_terminal = std::io::stderr().is_terminal();
-        let report = run_load(&options, &mut |progress| show(progress, is_terminal, &mut shown), signal.flag())?;
+        let load = Load::prepare(&options)?;
+        let report = load.run(&mut |progress| show(progress, is_terminal, &mut shown), signal.flag())?;
         if is_terminal {
             write!(std::io::stderr(), "\x1b[K").ok();
         }

@@ -4,3 +4,4 @@ pub mod chaos;
 pub mod check;
 pub mod nodes;
 pub mod report;
+pub mod work;

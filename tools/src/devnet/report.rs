@@ -1,10 +1,12 @@
 //! The report of a devnet: the load's, the logs', and where the time went.
 
 use crate::devnet::check::LogCheck;
+use crate::devnet::work::{CpuCost, NodeTimes, Work};
 use crate::load::LoadReport;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A devnet's report. Field names are stable.
 #[derive(Debug, Serialize)]
@@ -36,6 +38,10 @@ pub struct DevnetReport {
     pub check_s: f64,
     /// Share of a core that each kind of stage was busy, summed over the nodes of this process.
     pub stage_cores: StageCores,
+    /// Where the time of each node's stages went.
+    pub stage_times: Vec<NodeTimes>,
+    /// What a committed transaction cost in all.
+    pub cpu_us_per_committed: CpuCost,
     /// The verifying stages' part of all stages' busy time, from 0 to 1.
     pub verify_share: f64,
     /// The GPU's part of all signatures, from 0 to 1; none without a GPU.
@@ -53,12 +59,25 @@ pub struct StageCores {
     pub core: f64,
     /// Writing and syncing the log.
     pub log: f64,
+    /// Sockets between nodes, encryption, gossip.
+    pub net: f64,
 }
 
 impl StageCores {
+    /// The stages of all nodes, over a run.
+    pub fn of(work: &Work, run: Duration) -> Self {
+        let busy_s = |stage: fn(&NodeTimes) -> f64| work.nodes.iter().map(stage).sum::<f64>() / run.as_secs_f64();
+        StageCores {
+            verify: busy_s(|node| node.verify.busy_s),
+            core: busy_s(|node| node.core.busy_s),
+            log: busy_s(|node| node.log.busy_s),
+            net: busy_s(|node| node.net.busy_s),
+        }
+    }
+
     /// The verifying stages' part of the whole, from 0 to 1.
     pub fn verify_share(&self) -> f64 {
-        let whole = self.verify + self.core + self.log;
+        let whole = self.verify + self.core + self.log + self.net;
         if whole > 0.0 { self.verify / whole } else { 0.0 }
     }
 }
@@ -91,8 +110,18 @@ impl fmt::Display for DevnetReport {
         write!(f, "{}", self.load)?;
         writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
         writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;
-        let StageCores { verify, core, log } = self.stage_cores;
-        writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2} (all nodes)")?;
+        let StageCores { verify, core, log, net } = self.stage_cores;
+        writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2}, net {net:.2} (all nodes)")?;
+        let CpuCost { verify, core, log, net, api, load, total } = self.cpu_us_per_committed;
+        writeln!(
+            f,
+            "cost         {total:.1} us of processor time a committed transfer, all nodes together: verify {verify:.1}, core {core:.1}, log {log:.1}, net {net:.1}, api {api:.1}, load {load:.1}"
+        )?;
+        for (node, times) in self.stage_times.iter().enumerate() {
+            let node = format!("node {node}");
+            writeln!(f, "{node:<13}{times}")?;
+        }
+        writeln!(f, "             in seconds: busy + waiting + held up (processor)")?;
         let percent = 100.0 * self.verify_share;
         let gpu = self.gpu_share.map(|share| format!(", {:.0} % of the signatures on the GPU", 100.0 * share));
         let gpu = gpu.unwrap_or_default();

@@ -1,14 +1,15 @@
 //! The schedule of a load test and everything that is decided while it runs, in one thread without locks.
 //!
-//! Time is cut into slices of a few milliseconds. In each, the transactions that have come due are signed and queued to the nodes in turn,
-//! and what the nodes' threads report is worked off. Nothing a node does moves the schedule; what is late is measured as late.
+//! Time is cut into slices of a few milliseconds. In each, the transactions that have come due are signed, unless they were before, and queued
+//! to the nodes in turn, and what the nodes' threads report is worked off. Nothing a node does moves the schedule; what is late is measured as late.
 
 use super::LoadOptions;
 use super::flights::{Flight, Flights};
 use super::report::{LoadProgress, LoadReport, Tally};
 use super::sender::{Event, Job};
+use super::signing::{AMOUNT, Prepared, Signing};
 use super::stars::{StarIndex, Stars};
-use constellation_chain::{Hash, Offer, Reason, Transaction};
+use constellation_chain::{Hash, Reason};
 use constellation_node::api::{Admission, StarAnswer};
 use constellation_node::api::{FinalBlock, TransactionStatus};
 use std::collections::{BTreeSet, VecDeque};
@@ -16,8 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-/// What each transaction moves, in 10^-8 noos: little, so that balances last.
-const AMOUNT: u64 = 1;
 const SLICE_US: u64 = 5_000;
 /// Transactions signed before events are looked at again.
 const SLICE_MAX: usize = 512;
@@ -61,12 +60,20 @@ impl Desk {
     }
 }
 
+/// A place of the schedule whose stars are known.
+struct Drawn {
+    place: u64,
+    pair: [StarIndex; 2],
+    due_us: u64,
+}
+
 /// A running load test.
 pub struct Conductor<'a> {
     options: &'a LoadOptions,
     start: Instant,
     desks: Vec<Desk>,
     stars: Stars,
+    prepared: Prepared,
     flights: Flights,
     tally: Tally,
     /// The next transaction of the schedule, and where the schedule ends.
@@ -90,19 +97,25 @@ pub struct Conductor<'a> {
 
 impl<'a> Conductor<'a> {
     /// A test that starts now.
-    pub fn new(options: &'a LoadOptions, desks: Vec<Desk>, stars: Stars, height: u64, node_errors: u64) -> Self {
+    pub fn new(
+        options: &'a LoadOptions,
+        desks: Vec<Desk>,
+        (stars, prepared): (Stars, Prepared),
+        height: u64,
+        node_errors: u64,
+    ) -> Self {
         let mut tally = Tally::new();
         tally.counts.node_errors = node_errors;
-        let asked = u128::from(options.rate_per_s) * options.duration.as_micros() / 1_000_000;
         Conductor {
             options,
             start: Instant::now(),
             desks,
             stars,
+            prepared,
             flights: Flights::default(),
             tally,
             next: 0,
-            asked: u64::try_from(asked).unwrap_or(u64::MAX),
+            asked: options.count(),
             lacks_stars: false,
             turn: 0,
             retries: BTreeSet::new(),
@@ -188,7 +201,7 @@ impl<'a> Conductor<'a> {
     fn generate(&mut self, now_us: u64) -> bool {
         // A second's worth without an answer: more of it would only fill queues.
         let unadmitted_max = (self.options.rate_per_s as usize).max(4 * FRAME_MAX);
-        let mut drawn: Vec<([StarIndex; 2], u64)> = Vec::new();
+        let mut drawn: Vec<Drawn> = Vec::new();
         while self.next < self.asked && drawn.len() < SLICE_MAX {
             let due_us = self.due_us(self.next);
             if due_us > now_us {
@@ -202,48 +215,47 @@ impl<'a> Conductor<'a> {
             if self.flights.unadmitted() + drawn.len() >= unadmitted_max || self.desks.iter().all(|desk| !desk.is_up) {
                 break;
             }
-            let Some(pair) = self.stars.draw(AMOUNT) else {
+            let pair = match self.prepared.pair(self.next) {
+                Some(pair) => self.stars.take(pair, AMOUNT),
+                None => self.stars.draw(AMOUNT),
+            };
+            let Some(pair) = pair else {
                 self.lacks_stars = true;
                 break;
             };
-            drawn.push((pair, due_us));
+            drawn.push(Drawn { place: self.next, pair, due_us });
             self.next += 1;
         }
-        for (transaction, (pair, due_us)) in self.sign(&drawn).into_iter().zip(&drawn) {
-            self.stars.advance(*pair, transaction.id());
-            let id = self.flights.start(transaction, *pair, *due_us);
+        let is_full = drawn.len() == SLICE_MAX;
+        self.start(drawn);
+        is_full
+    }
+
+    /// Queues the transactions of pairs that were drawn; no star is in two of them.
+    fn start(&mut self, drawn: Vec<Drawn>) {
+        let mut ready = Vec::with_capacity(drawn.len());
+        let mut unsigned = Vec::new();
+        for one in drawn {
+            match self.prepared.take(one.place, &self.stars) {
+                Some(transaction) => ready.push((one, transaction)),
+                None => unsigned.push(one),
+            }
+        }
+        self.tally.counts.prepared += ready.len() as u64;
+        let pairs: Vec<_> = unsigned.iter().map(|one| one.pair).collect();
+        let signing = Signing { network: self.options.network, threads: self.options.threads };
+        ready.extend(unsigned.into_iter().zip(signing.sign(&self.stars, &pairs)));
+        for (Drawn { pair, due_us, .. }, transaction) in ready {
+            self.stars.advance(pair, transaction.id());
+            let id = self.flights.start(transaction, pair, due_us);
             self.queue(id, None);
         }
-        drawn.len() == SLICE_MAX
     }
 
     fn skip(&mut self, count: u64) {
         self.next += count;
         self.tally.counts.not_sent += count;
         self.tally.counts.not_sent_for_want_of_stars += if self.lacks_stars { count } else { 0 };
-    }
-
-    /// Signs both halves of each pair's next transaction. No star is in two pairs.
-    fn sign(&self, drawn: &[([StarIndex; 2], u64)]) -> Vec<Transaction> {
-        let sign = |(pair, _): &([StarIndex; 2], u64)| {
-            let [(initiator, initiator_head), (counterparty, counterparty_head)] =
-                pair.map(|index| self.stars.signer(index));
-            let to = self.stars.public_key(pair[1]);
-            Offer::transfer(self.options.network, initiator, initiator_head, to, AMOUNT)
-                .countersign(counterparty, counterparty_head)
-                .expect("the offer was made to this very star")
-        };
-        let threads = self.options.threads.clamp(1, 1 + drawn.len() / 64);
-        if threads == 1 {
-            return drawn.iter().map(sign).collect();
-        }
-        std::thread::scope(|scope| {
-            let parts = drawn.chunks(drawn.len().div_ceil(threads));
-            let signers: Vec<_> =
-                parts.map(|part| scope.spawn(move || part.iter().map(sign).collect::<Vec<_>>())).collect();
-            let signed = signers.into_iter().map(|signer| signer.join().expect("signing does not panic"));
-            signed.flatten().collect()
-        })
     }
 
     /// Puts a transaction into the queue of the next node in turn, not `but` if another will do.

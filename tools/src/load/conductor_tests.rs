@@ -155,7 +155,7 @@ fn run(
     let stars = Stars::new(keys.clone(), &[(StarHead::default(), 50); STARS], 1);
     std::thread::scope(|scope| {
         let serving = scope.spawn(move || network.serve(disturb));
-        let conductor = Conductor::new(&options, desks, stars, 0, 0);
+        let conductor = Conductor::new(&options, desks, (stars, Prepared::default()), 0, 0);
         let report = conductor.run(&events, &mut |_| {}, &AtomicBool::new(false));
         drop(events);
         let ledger = serving.join().unwrap();
@@ -233,7 +233,7 @@ fn with_no_node_up_the_schedule_goes_on_and_says_so() {
     let (jobs, _jobs) = sync_channel(1);
     let (_events_in, events) = sync_channel(1);
     let stars = Stars::new(star_keys([3; 32], 4), &[(StarHead::default(), 50); 4], 1);
-    let conductor = Conductor::new(&options, vec![Desk::new(jobs, false, false)], stars, 0, 1);
+    let conductor = Conductor::new(&options, vec![Desk::new(jobs, false, false)], (stars, Prepared::default()), 0, 1);
     let report = conductor.run(&events, &mut |_| {}, &AtomicBool::new(false));
     assert_eq!((report.asked, report.sent, report.not_sent, report.node_errors), (50, 0, 50, 1), "{report:?}");
 }

@@ -14,6 +14,7 @@ mod conductor;
 mod flights;
 mod report;
 mod sender;
+mod signing;
 mod stars;
 
 pub use report::{LoadProgress, LoadReport};
@@ -22,7 +23,9 @@ pub use stars::star_keys;
 use conductor::{Conductor, Desk};
 use constellation_chain::{NetworkId, SecretKey, StarHead};
 use constellation_node::api::{Client, ClientError, FinalStream};
+use rustix::time::{ClockId, clock_gettime};
 use sender::Wire;
+use signing::{Prepared, Signing};
 use stars::Stars;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -48,6 +51,16 @@ pub struct LoadOptions {
     pub drain_max: Duration,
     /// Threads that sign.
     pub threads: usize,
+    /// Whether transactions are signed before the schedule starts, so that the test's own work is sending alone.
+    pub prepared: bool,
+}
+
+impl LoadOptions {
+    /// Transactions of the schedule.
+    fn count(&self) -> u64 {
+        let count = u128::from(self.rate_per_s) * self.duration.as_micros() / 1_000_000;
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
 }
 
 impl Default for LoadOptions {
@@ -61,6 +74,7 @@ impl Default for LoadOptions {
             duration: Duration::ZERO,
             drain_max: Duration::from_secs(30),
             threads: 1,
+            prepared: false,
         }
     }
 }
@@ -121,49 +135,73 @@ pub enum LoadError {
     Thread(std::io::Error),
 }
 
-/// Runs a load test. `progress` is called a few times a second; `stop` ends the schedule at once, and soon after the test.
-///
-/// Nodes that do not answer at the start, or stop answering, are tried again in the background, and what was sent to them is sent to the
-/// others: sending again is idempotent.
-pub fn run_load(
-    options: &LoadOptions,
-    progress: &mut dyn FnMut(&LoadProgress),
-    stop: &AtomicBool,
-) -> Result<LoadReport, LoadError> {
-    let (nodes, stars, rate_per_s) = (options.nodes.len(), options.stars.len(), options.rate_per_s);
-    if nodes == 0 || stars < 2 || rate_per_s == 0 {
-        return Err(LoadError::Options { nodes, stars, rate_per_s });
-    }
-    let mut links = connect(options)?;
-    let accounts = read_accounts(options, &mut links)?;
-    let seed = u64::from_le_bytes(options.network.0);
-    let stars = Stars::new(options.stars.clone(), &accounts, seed);
+/// A load test that is ready to run: the stars' accounts are known, and transactions signed if that was asked for.
+pub struct Load<'a> {
+    options: &'a LoadOptions,
+    stars: Stars,
+    prepared: Prepared,
+}
 
-    let height = links.iter().map(|link| link.height).max().unwrap_or(0);
-    let node_errors = links.iter().filter(|link| link.client.is_none()).count() as u64;
-    let is_over = AtomicBool::new(false);
-    let (events_in, events) = sync_channel(EVENTS_MAX);
-    std::thread::scope(|scope| {
-        let mut desks = Vec::new();
-        for (node, link) in links.into_iter().enumerate() {
-            let wire = Wire { node, address: &options.nodes[node], events: &events_in, is_over: &is_over };
-            let (jobs_in, jobs) = sync_channel(1);
-            desks.push(Desk::new(jobs_in, link.client.is_some(), link.stream.is_some()));
-            let sending = std::thread::Builder::new().name(format!("load-send-{node}"));
-            let following = std::thread::Builder::new().name(format!("load-follow-{node}"));
-            let started = sending
-                .spawn_scoped(scope, move || wire.send_all(link.client, &jobs))
-                .and_then(|_| following.spawn_scoped(scope, move || wire.follow(link.stream)));
-            if let Err(error) = started {
-                is_over.store(true, Ordering::Relaxed);
-                return Err(LoadError::Thread(error));
-            }
+impl<'a> Load<'a> {
+    /// Reads the stars' accounts from the nodes, and signs ahead.
+    pub fn prepare(options: &'a LoadOptions) -> Result<Self, LoadError> {
+        let (nodes, stars, rate_per_s) = (options.nodes.len(), options.stars.len(), options.rate_per_s);
+        if nodes == 0 || stars < 2 || rate_per_s == 0 {
+            return Err(LoadError::Options { nodes, stars, rate_per_s });
         }
-        let report = Conductor::new(options, desks, stars, height, node_errors).run(&events, progress, stop);
-        is_over.store(true, Ordering::Relaxed);
-        drain(&events);
-        Ok(report)
-    })
+        let accounts = read_accounts(options, &mut connect(options)?)?;
+        let seed = u64::from_le_bytes(options.network.0);
+        let stars = || Stars::new(options.stars.clone(), &accounts, seed);
+        let signing = Signing { network: options.network, threads: options.threads };
+        let prepared = match options.prepared {
+            true => Prepared::sign(signing, stars(), options.count()),
+            false => Prepared::default(),
+        };
+        Ok(Load { options, stars: stars(), prepared })
+    }
+
+    /// Runs the test. `progress` is called a few times a second; `stop` ends the schedule at once, and soon after the test.
+    ///
+    /// Nodes that do not answer at the start, or stop answering, are tried again in the background, and what was sent to them is sent to the
+    /// others: sending again is idempotent.
+    pub fn run(self, progress: &mut dyn FnMut(&LoadProgress), stop: &AtomicBool) -> Result<LoadReport, LoadError> {
+        let links = connect(self.options)?;
+        let height = links.iter().map(|link| link.height).max().unwrap_or(0);
+        let node_errors = links.iter().filter(|link| link.client.is_none()).count() as u64;
+        let is_over = AtomicBool::new(false);
+        let (events_in, events) = sync_channel(EVENTS_MAX);
+        std::thread::scope(|scope| {
+            let mut desks = Vec::new();
+            for (node, link) in links.into_iter().enumerate() {
+                let wire = Wire { node, address: &self.options.nodes[node], events: &events_in, is_over: &is_over };
+                let (jobs_in, jobs) = sync_channel(1);
+                desks.push(Desk::new(jobs_in, link.client.is_some(), link.stream.is_some()));
+                let sending = std::thread::Builder::new().name(format!("load-send-{node}"));
+                let following = std::thread::Builder::new().name(format!("load-follow-{node}"));
+                let started = sending
+                    .spawn_scoped(scope, move || wire.send_all(link.client, &jobs))
+                    .and_then(|_| following.spawn_scoped(scope, move || wire.follow(link.stream)));
+                if let Err(error) = started {
+                    is_over.store(true, Ordering::Relaxed);
+                    return Err(LoadError::Thread(error));
+                }
+            }
+            let cpu_before = process_cpu_s();
+            let plan = (self.stars, self.prepared);
+            let mut report =
+                Conductor::new(self.options, desks, plan, height, node_errors).run(&events, progress, stop);
+            report.cpu_s = process_cpu_s() - cpu_before;
+            is_over.store(true, Ordering::Relaxed);
+            drain(&events);
+            Ok(report)
+        })
+    }
+}
+
+/// Processor time of this process so far, in seconds.
+fn process_cpu_s() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Lets threads that still have something to say say it, so that none waits for room in the channel for ever.

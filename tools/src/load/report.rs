@@ -43,6 +43,8 @@ pub struct LoadReport {
     pub asked: u64,
     /// Sent to a node at least once.
     pub sent: u64,
+    /// Of those, signed before the test began.
+    pub prepared: u64,
     /// Taken into a node's pool.
     pub admitted: u64,
     /// Final: in a black hole, applied.
@@ -79,12 +81,18 @@ pub struct LoadReport {
     pub black_holes: u64,
     /// Connections to nodes lost, or refused.
     pub node_errors: u64,
+    /// Processor time of this process during the test, in seconds.
+    pub cpu_s: f64,
 }
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, text: String| writeln!(f, "{name:<13}{text}");
-        line("asked", format!("{}, sent {}, admitted {}", self.asked, self.sent, self.admitted))?;
+        let prepared = match self.prepared {
+            0 => String::new(),
+            count => format!(" ({count} signed before the start)"),
+        };
+        line("asked", format!("{}, sent {}{prepared}, admitted {}", self.asked, self.sent, self.admitted))?;
         line(
             "final",
             format!(

@@ -87,7 +87,17 @@ impl Stars {
         }
         let nth = self.random.below(others) as usize;
         let counterparty = self.ready.iter().map(|turn| turn.2).filter(|index| *index != initiator).nth(nth)?;
-        for (index, paid) in [(initiator, true), (counterparty, false)] {
+        self.take([initiator, counterparty], amount)
+    }
+
+    /// Takes initiator and counterparty out until their transaction is admitted; `None` while one of them is not free, or cannot pay.
+    pub fn take(&mut self, pair: [StarIndex; 2], amount: u64) -> Option<[StarIndex; 2]> {
+        let star = |index: StarIndex| &self.stars[index as usize];
+        let is_free = pair.iter().all(|index| star(*index).turn(*index).is_some());
+        if !is_free || star(pair[0]).balance < amount {
+            return None;
+        }
+        for (index, paid) in [(pair[0], true), (pair[1], false)] {
             self.clock += 1;
             let clock = self.clock;
             self.change(index, |star| {
@@ -97,7 +107,7 @@ impl Stars {
                 star.balance = if paid { star.balance - amount } else { star.balance.saturating_add(amount) };
             });
         }
-        Some([initiator, counterparty])
+        Some(pair)
     }
 
     /// A star's key and head, for signing.
