@@ -13,7 +13,7 @@
 //! let scenario = Scenario::new(7, 2, Adversary::CoinAware, 1).expect("two of seven may be faulty");
 //! let outcome = scenario.run();
 //! assert!(outcome.violation.is_none());
-//! assert!(outcome.report.rounds_max >= 2, "it survives the fixed coins");
+//! assert!(outcome.report.rounds.max > 2, "it survives the fixed coins");
 //! ```
 
 pub mod acs;

@@ -59,7 +59,7 @@ pub enum Violation {
     #[error("no end after {deliveries} deliveries")]
     TooLong {
         /// Messages delivered.
-        deliveries: usize,
+        deliveries: u64,
     },
     /// A scheduler that knows the coin kept an agreement from ending.
     #[error("agreement {instance} was held for {rounds} rounds")]

@@ -14,7 +14,9 @@ mod votes;
 
 pub use adversary::{Adversary, UnknownAdversary};
 pub use check::Violation;
-pub use report::Report;
+pub use report::{Report, Rounds, Summary};
+
+use std::fmt::{self, Display};
 
 use crate::chance::Chance;
 
@@ -73,6 +75,16 @@ impl Scenario {
         Ok(Self { nodes, faulty, adversary, seed })
     }
 
+    /// Who is against it.
+    pub fn adversary(&self) -> Adversary {
+        self.adversary
+    }
+
+    /// What everything in it follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Runs it. A machine's panic is the caller's to catch: it is a violation too.
     pub fn run(&self) -> Outcome {
         let mut chance = Chance::new(self.seed);
@@ -80,6 +92,14 @@ impl Scenario {
         let mut network = network::Network::new(plan, self.seed, chance);
         let violation = network.run().err();
         Outcome { report: network.into_report(), violation }
+    }
+}
+
+impl Display for Scenario {
+    /// As the arguments of `constellation sim acs` that replay it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { nodes, faulty, adversary, seed } = self;
+        write!(formatter, "--nodes {nodes} --faulty {faulty} --adversary {adversary} --seed {seed}")
     }
 }
 

@@ -79,7 +79,7 @@ impl Network {
                 self.endpoints[me].machine.propose(payload(node, variant));
             }
         }
-        let deliveries_max = 400_000 + 10_000 * self.plan.n * self.plan.n;
+        let deliveries_max = 400_000 + 10_000 * (self.plan.n * self.plan.n) as u64;
         let mut idle_ticks = 0;
         while self.unfinished().next().is_some() {
             match self.queue.next(self.report.deliveries, self.siege.as_mut(), &mut self.chance) {
@@ -242,7 +242,7 @@ impl Network {
             if self.siege.is_some() {
                 self.say_vote_by_vote(me, *target, message);
             } else if self.endpoints[me].is_honest() {
-                self.report.pulls += usize::from(matches!(message, Message::Pull { .. }));
+                self.report.pulls += u64::from(matches!(message, Message::Pull { .. }));
                 self.send(me, *target, encode(message), reach);
             } else {
                 self.lie(me, *target, message);
@@ -321,7 +321,7 @@ impl Network {
     fn count_sent(&mut self, me: usize, bytes: &Bytes) {
         if self.endpoints[me].is_honest() {
             self.report.messages += 1;
-            self.report.bytes += bytes.len();
+            self.report.bytes += bytes.len() as u64;
         }
     }
 
@@ -366,7 +366,7 @@ impl Network {
         if endpoint.output_depth.is_none() && endpoint.machine.output().is_some() {
             endpoint.output_depth = Some(endpoint.depth);
         }
-        self.report.faults += faults.len();
+        self.report.faults += faults.len() as u64;
         for fault in faults {
             let is_ahead = matches!(fault.kind, FaultKind::TooFarAhead { .. });
             if !is_ahead && self.plan.natures[fault.node] == Nature::Honest {

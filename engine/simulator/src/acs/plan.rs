@@ -34,7 +34,7 @@ pub(crate) enum Order {
     Slow {
         /// The nodes that each node's slow links lead to.
         links: Vec<u128>,
-        heals_at: Option<usize>,
+        heals_at: Option<u64>,
     },
     /// See `siege`.
     Siege {
@@ -55,7 +55,7 @@ pub(crate) struct Plan {
     /// At one in so many deliveries, one node sends another everything again.
     pub replay_one_in: u64,
     /// So many crashes of honest nodes, at most, one in so many deliveries.
-    pub crashes_max: usize,
+    pub crashes_max: u64,
     pub crash_one_in: u64,
 }
 
@@ -92,7 +92,7 @@ impl Plan {
             _ => {}
         }
         if adversary == Adversary::Restart {
-            (self.crashes_max, self.crash_one_in) = (3 * self.n, chance.pick(&[2, 4, 16]) * n);
+            (self.crashes_max, self.crash_one_in) = (3 * n, chance.pick(&[2, 4, 16]) * n);
         } else if chance.one_in(3) {
             (self.crashes_max, self.crash_one_in) = (4, 15 * n);
         }
@@ -151,7 +151,7 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
             slow(&mut |_, _| chance.one_in(share), None)
         }
         Adversary::Partition => {
-            let heals_at = chance.index(200 * n);
+            let heals_at = chance.below(200 * n as u64);
             slow(&mut |from, to| (side >> from) & 1 != (side >> to) & 1, Some(heals_at))
         }
         Adversary::CoinAware | Adversary::CoinSplitting => {

@@ -54,7 +54,7 @@ impl Queue {
     }
 
     /// The next to arrive, after so many others.
-    pub fn next(&mut self, deliveries: usize, siege: Option<&mut Siege>, chance: &mut Chance) -> Option<Packet> {
+    pub fn next(&mut self, deliveries: u64, siege: Option<&mut Siege>, chance: &mut Chance) -> Option<Packet> {
         match (&self.order, siege) {
             (Order::Siege { .. }, Some(siege)) => self.next_allowed(siege, chance),
             (Order::LastFirst, _) if !chance.one_in(50) => self.fast.pop(),
