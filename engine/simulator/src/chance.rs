@@ -51,6 +51,11 @@ impl Chance {
         all
     }
 
+    /// One half of `n` nodes, as a set.
+    pub fn half(&mut self, n: usize) -> u128 {
+        self.nodes(n / 2, n).into_iter().fold(0, |half, node| half | 1 << node)
+    }
+
     /// Two sides of `n` nodes, as the set of one of them; neither is empty if there are two nodes.
     pub fn side(&mut self, n: usize) -> u128 {
         loop {

@@ -18,3 +18,6 @@
 
 pub mod acs;
 pub mod chance;
+pub mod node;
+mod said;
+mod votes;

@@ -86,8 +86,14 @@ impl Adversary {
             Self::Flood => ("flood", "faulty nodes vote up to 10,000 rounds ahead"),
             Self::Replay => ("replay", "old messages come again and again"),
             Self::Restart => ("restart", "honest nodes crash at any step and come back from their journals"),
-            Self::CoinAware => ("coin-aware", "delays votes to keep a round's value away from its coin, which it sees as soon as it is sent"),
-            Self::CoinSplitting => ("coin-splitting", "as coin-aware, and delays coin shares by their values, so that nodes see different coins"),
+            Self::CoinAware => (
+                "coin-aware",
+                "delays votes to keep a round's value away from its coin, which it sees as soon as it is sent",
+            ),
+            Self::CoinSplitting => (
+                "coin-splitting",
+                "as coin-aware, and delays coin shares by their values, so that nodes see different coins",
+            ),
             Self::Mixed => ("mixed", "each faulty node, the order and the restarts by chance, from all of the above"),
         }
     }

@@ -1,11 +1,5 @@
 //! What must hold in every run, and what it is called when it does not.
 
-use std::collections::BTreeMap;
-
-use constellation_acs::{JournalEntry, Message, Step, Vote};
-
-use super::votes::votes_of;
-
 /// A claim of the protocol that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -77,63 +71,4 @@ pub enum Violation {
         /// What, and how much.
         what: String,
     },
-}
-
-/// Where a vote stands that is cast once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Slot {
-    Payload,
-    Echo(usize),
-    Ready(usize),
-    Agree { instance: u16, round: u32, step: u8 },
-    CoinMin { instance: u16, round: u32 },
-    Decided(u16),
-}
-
-/// Everything an honest node has said, or written down to say.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    slots: BTreeMap<Slot, [u8; 32]>,
-}
-
-impl Said {
-    /// Takes note of what the node writes down.
-    pub fn note(&mut self, node: usize, entry: &JournalEntry) -> Result<(), Violation> {
-        let JournalEntry::Sent(message) = entry else { return Ok(()) };
-        if let Message::Payload { payload, .. } = message {
-            self.put(node, Slot::Payload, *blake3::hash(payload).as_bytes())?;
-        }
-        votes_of(message).iter().filter_map(slot).try_for_each(|(slot, value)| self.put(node, slot, value))
-    }
-
-    /// BLAKE3 of what the node proposed.
-    pub fn proposed(&self) -> Option<&[u8; 32]> {
-        self.slots.get(&Slot::Payload)
-    }
-
-    fn put(&mut self, node: usize, slot: Slot, value: [u8; 32]) -> Result<(), Violation> {
-        match self.slots.insert(slot, value) {
-            Some(before) if before != value => Err(Violation::Contradiction { node, what: format!("{slot:?}") }),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The slot of a vote and what it says there; none if honest nodes may cast it both ways.
-fn slot(vote: &Vote) -> Option<(Slot, [u8; 32])> {
-    let small = |value: u8| [value; 32];
-    Some(match vote {
-        Vote::Echo { proposer, root } => (Slot::Echo(*proposer), *root),
-        Vote::Ready { proposer, root } => (Slot::Ready(*proposer), *root),
-        Vote::Agree { step: Step::Echo, .. } => return None,
-        Vote::Agree { step: Step::Echo4, value, .. } if value.bit().is_none() => return None,
-        Vote::Agree { instance, round, step, value } => {
-            (Slot::Agree { instance: *instance, round: *round, step: *step as u8 }, small(*value as u8))
-        }
-        Vote::Coin { .. } => return None,
-        Vote::CoinMin { instance, round, proof, .. } => {
-            (Slot::CoinMin { instance: *instance, round: *round }, *blake3::hash(proof).as_bytes())
-        }
-        Vote::Decided { instance, value } => (Slot::Decided(*instance), small(u8::from(*value))),
-    })
 }

@@ -10,7 +10,6 @@ mod queue;
 mod report;
 mod siege;
 mod siege_view;
-mod votes;
 
 pub use adversary::{Adversary, UnknownAdversary};
 pub use check::Violation;
@@ -73,6 +72,11 @@ impl Scenario {
             return Err(ScenarioError::Faulty { nodes, faulty, most });
         }
         Ok(Self { nodes, faulty, adversary, seed })
+    }
+
+    /// The same with another seed.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 
     /// Who is against it.

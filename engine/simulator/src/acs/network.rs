@@ -2,7 +2,7 @@
 
 use constellation_acs::{FaultKind, JournalEntry, Message, Target};
 
-use super::check::{Said, Violation};
+use super::check::Violation;
 use super::faulty_max;
 use super::nodes::{Endpoint, Liar, payload};
 use super::plan::{Nature, Order, Plan};
@@ -10,8 +10,9 @@ use super::queue::{Packet, Queue};
 use super::report::{Report, Tally};
 use super::siege::{Forged, ROUNDS_MAX, Siege};
 use super::siege_view::contains;
-use super::votes::{Bytes, encode, message_of, votes_of};
 use crate::chance::Chance;
+use crate::said::Said;
+use crate::votes::{Bytes, encode, message_of, votes_of};
 
 /// Ticks without any message before those who wait are stuck.
 const IDLE_TICKS_MAX: usize = 64;
@@ -225,11 +226,12 @@ impl Network {
             return Ok(());
         }
         for entry in journal {
-            self.said[me].note(me, entry)?;
             let mut bytes = Vec::new();
             entry.encode(&mut bytes);
             endpoint.journal.push(bytes.into());
             if let JournalEntry::Sent(message) = entry {
+                let contradiction = |what| Violation::Contradiction { node: me, what };
+                self.said[me].note(me, message).map_err(contradiction)?;
                 self.tally.note(me, votes_of(message));
             }
         }
@@ -389,7 +391,9 @@ impl Network {
         }
         let is_honest = |proposer: usize| self.plan.natures[proposer] == Nature::Honest;
         let mut entries = output.iter().filter(|(proposer, _)| is_honest(*proposer));
-        match entries.find(|(proposer, payload)| self.said[*proposer].proposed() != Some(blake3::hash(payload).as_bytes())) {
+        match entries
+            .find(|(proposer, payload)| self.said[*proposer].proposed() != Some(blake3::hash(payload).as_bytes()))
+        {
             Some((proposer, _)) => Err(Violation::WrongPayload { proposer: *proposer }),
             None => Ok(()),
         }

@@ -6,8 +6,8 @@ use constellation_acs::{Coin as _, Config, JournalEntry, Message, Step, Subset, 
 
 use super::coin::OpenCoin;
 use super::plan::Nature;
-use super::votes::{Bytes, encode, message_of};
 use crate::chance::Chance;
+use crate::votes::{Bytes, encode, message_of};
 
 pub(crate) const PAYLOAD_MAX_BYTES: usize = 64;
 

@@ -127,13 +127,8 @@ fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
 }
 
 fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Order {
-    const ANY: [Adversary; 5] = [
-        Adversary::RandomOrder,
-        Adversary::LastFirst,
-        Adversary::SlowNode,
-        Adversary::SlowLinks,
-        Adversary::Partition,
-    ];
+    const ANY: [Adversary; 5] =
+        [Adversary::RandomOrder, Adversary::LastFirst, Adversary::SlowNode, Adversary::SlowLinks, Adversary::Partition];
     let slow = |is_slow: &mut dyn FnMut(usize, usize) -> bool, heals_at| {
         let links = (0..n).map(|from| (0..n).fold(0, |links, to| links | u128::from(is_slow(from, to)) << to));
         Order::Slow { links: links.collect(), heals_at }

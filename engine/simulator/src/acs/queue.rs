@@ -5,8 +5,8 @@ use constellation_acs::Vote;
 use super::plan::Order;
 use super::siege::Siege;
 use super::siege_view::contains;
-use super::votes::Bytes;
 use crate::chance::Chance;
+use crate::votes::Bytes;
 
 /// A message on its way to one endpoint.
 pub(crate) struct Packet {

@@ -347,9 +347,9 @@ fn agree(instance: u16, round: u32, step: Step, value: Value) -> Vote {
 /// The round of an agreement that a vote belongs to.
 fn place(vote: &Vote) -> Option<(u16, u32)> {
     match vote {
-        Vote::Agree { instance, round, .. } | Vote::Coin { instance, round, .. } | Vote::CoinMin { instance, round, .. } => {
-            Some((*instance, *round))
-        }
+        Vote::Agree { instance, round, .. }
+        | Vote::Coin { instance, round, .. }
+        | Vote::CoinMin { instance, round, .. } => Some((*instance, *round)),
         Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => None,
     }
 }
