@@ -59,6 +59,11 @@ impl Adversary {
         Self::Mixed,
     ];
 
+    /// Whether it kills or cuts off honest nodes: faulty ones besides may be more than the protocol bears.
+    pub fn hurts_honest_nodes(self) -> bool {
+        matches!(self, Self::Kills | Self::MassKill | Self::LostJournal | Self::Partition)
+    }
+
     /// Its name, as it is typed.
     pub fn name(self) -> &'static str {
         self.entry().0
@@ -189,6 +194,11 @@ impl Scenario {
     /// Who is against it.
     pub fn adversary(&self) -> Adversary {
         self.adversary
+    }
+
+    /// How many nodes are the adversary's.
+    pub fn faulty(&self) -> usize {
+        self.faulty
     }
 
     /// Runs it; `compute` checks the signatures.

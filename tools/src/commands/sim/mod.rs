@@ -2,6 +2,7 @@
 //! runs, spread over threads.
 
 mod acs;
+mod node;
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,7 @@ const VIOLATIONS_MAX: usize = 20;
     &[
         "constellation sim acs --nodes 31 --faulty 10 --adversary coin-aware --seed 7",
         "constellation sim acs --nodes 10 --adversary all --runs 10000 --json",
+        "constellation sim node --nodes 16 --adversary partition --seed 3",
     ],
     &[Exit::CheckFailed, Exit::Machine],
 ))]
@@ -38,6 +40,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Acs(acs::Args),
+    Node(node::Args),
 }
 
 impl Args {
@@ -45,6 +48,7 @@ impl Args {
     pub fn run(self) -> Result<(), Failure> {
         match self.what {
             What::Acs(args) => args.run(),
+            What::Node(args) => args.run(),
         }
     }
 }
