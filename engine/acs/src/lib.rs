@@ -61,7 +61,7 @@ mod subset;
 pub use agreement::ROUNDS_AHEAD_MAX;
 pub use codec::DecodeError;
 pub use coin::Coin;
-pub use committee::MAX_NODES;
+pub use committee::{InstanceSet, MAX_NODES};
 pub use fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
 pub use message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};
 pub use subset::{Accepted, Config, Subset};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::committee::InstanceSet;
+
 /// BLAKE3 of a payload.
 pub type Root = [u8; 32];
 
@@ -29,7 +31,7 @@ pub enum Message {
     },
 }
 
-/// One vote in one broadcast or agreement.
+/// One vote in one broadcast, or the same one in several agreements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Vote {
     /// "I hold the proposer's payload with this root."
@@ -46,11 +48,11 @@ pub enum Vote {
         /// BLAKE3 of the payload.
         root: Root,
     },
-    /// A vote in a step of an agreement's round.
+    /// A vote in a step of a round.
     Agree {
-        /// The agreement.
-        instance: u16,
-        /// Its round.
+        /// The agreements.
+        instances: InstanceSet,
+        /// Their round.
         round: u32,
         /// The step of the round.
         step: Step,
@@ -79,8 +81,8 @@ pub enum Vote {
     },
     /// "I decided."
     Decided {
-        /// The agreement.
-        instance: u16,
+        /// The agreements.
+        instances: InstanceSet,
         /// What was decided.
         value: bool,
     },

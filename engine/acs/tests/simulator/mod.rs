@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use constellation_acs::{Coin, Config, FaultKind, JournalEntry, Message, Step, Subset, Target, Value, Vote};
+use constellation_acs::{
+    Coin, Config, FaultKind, InstanceSet, JournalEntry, Message, Step, Subset, Target, Value, Vote,
+};
 
 pub const PAYLOAD_MAX_BYTES: usize = 64;
 const DELIVERIES_MAX: usize = 400_000;
@@ -399,10 +401,10 @@ impl Network {
             },
             Message::Votes(votes) => {
                 let mut lies = Vec::new();
-                for vote in votes {
+                for vote in votes.iter().flat_map(one_by_one) {
                     if !self.rng.one_in(drop) {
                         let changed = self.rng.one_in(change);
-                        lies.push(if changed { self.changed(vote) } else { vote.clone() });
+                        lies.push(if changed { self.changed(&vote) } else { vote });
                     }
                     if self.rng.one_in(invent) {
                         lies.push(self.invented());
@@ -437,10 +439,10 @@ impl Network {
         let instance = self.rng.below(self.n) as u16;
         if self.rng.one_in(20) {
             let value = self.rng.one_in(2);
-            return Vote::Decided { instance, value };
+            return Vote::Decided { instances: InstanceSet::one(instance), value };
         }
         Vote::Agree {
-            instance,
+            instances: InstanceSet::one(instance),
             round: self.rng.below(4) as u32,
             step: Step::ALL[self.rng.below(5)],
             value: Value::ALL[self.rng.below(3)],
@@ -476,6 +478,21 @@ impl Network {
             assert!(ahead || !honest, "{}: {fault:?} at {me}", self.about());
         }
     }
+}
+
+/// The same vote in one agreement at a time: a liar need not say the same in all.
+fn one_by_one(vote: &Vote) -> Vec<Vote> {
+    let (Vote::Agree { instances, .. } | Vote::Decided { instances, .. }) = vote else {
+        return vec![vote.clone()];
+    };
+    let one = |instance| {
+        let mut vote = vote.clone();
+        if let Vote::Agree { instances, .. } | Vote::Decided { instances, .. } = &mut vote {
+            *instances = InstanceSet::one(instance);
+        }
+        vote
+    };
+    instances.iter().map(one).collect()
 }
 
 fn natures(rng: &mut Rng, n: usize) -> Vec<Nature> {
