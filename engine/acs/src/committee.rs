@@ -24,6 +24,12 @@ impl NodeSet {
         self.len
     }
 
+    /// The members that `other` lacks.
+    pub fn without(&self, other: &Self) -> Self {
+        let bits = self.bits & !other.bits;
+        Self { bits, len: bits.count_ones() }
+    }
+
     /// The first member other than `but` at or after `start`, going round.
     pub fn next_member(&self, start: usize, but: usize) -> Option<usize> {
         let others = self.bits & !(1 << but);
@@ -49,6 +55,11 @@ impl Committee {
         assert!((1..=MAX_NODES).contains(&n), "a committee has 1 to {MAX_NODES} nodes, not {n}");
         assert!(me < n, "node {me} is not one of the {n} nodes");
         Self { me, n, faulty_max: (n as u32 - 1) / 3 }
+    }
+
+    /// f, the most that may be faulty in any way.
+    pub fn faulty_max(&self) -> usize {
+        self.faulty_max as usize
     }
 
     /// Whether so many are n−f: as many as are sure to answer. Two such sets share n−2f ≥ f+1 nodes, so an honest one.
@@ -86,5 +97,10 @@ mod tests {
         let turns = [0, 2, 3, 6, 127, 128].map(|start| set.next_member(start, 3));
         assert_eq!(turns, [Some(2), Some(2), Some(5), Some(127), Some(127), Some(2)]);
         assert_eq!(NodeSet::default().next_member(3, 0), None);
+        let mut other = NodeSet::default();
+        other.insert(5);
+        other.insert(6);
+        let rest = set.without(&other);
+        assert_eq!((rest.len(), rest.contains(5), rest.contains(3)), (3, false, true));
     }
 }
