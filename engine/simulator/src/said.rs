@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use constellation_acs::{Message, Step, Vote};
+use constellation_acs::{JournalEntry, Message, Step};
 
-use crate::votes::votes_of;
+use crate::votes::{Vote, votes_of};
 
 /// Where a vote stands that is cast once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,20 @@ impl Said {
         Ok(())
     }
 
+    /// Takes note of what node `me` writes down, its own proposal in either form among it.
+    ///
+    /// # Errors
+    /// As [`Said::note`].
+    pub fn note_entry(&mut self, me: usize, entry: &JournalEntry) -> Result<(), String> {
+        match entry {
+            JournalEntry::Sent(message) => self.note(me, message),
+            JournalEntry::Held { proposer, payload } if *proposer == me => {
+                self.note(me, &Message::Payload { proposer: me, payload: payload.clone() })
+            }
+            JournalEntry::Held { .. } | JournalEntry::HeldFragment { .. } => Ok(()),
+        }
+    }
+
     /// The first slot of a message that holds something else here, or nothing.
     pub fn missing(&self, me: usize, message: &Message) -> Option<String> {
         let mut slots = slots(me, message);
@@ -55,9 +69,9 @@ fn slots(me: usize, message: &Message) -> impl Iterator<Item = (Slot, [u8; 32])>
         Message::Payload { proposer, payload } if *proposer == me => {
             Some((Slot::Payload, *blake3::hash(payload).as_bytes()))
         }
-        Message::Payload { .. } | Message::Votes(_) | Message::Pull { .. } => None,
+        Message::Payload { .. } | Message::Fragment { .. } | Message::Votes(_) | Message::Pull { .. } => None,
     };
-    payload.into_iter().chain(votes_of(message).iter().filter_map(slot))
+    payload.into_iter().chain(votes_of(message).into_iter().filter_map(|vote| slot(&vote)))
 }
 
 /// The slot of a vote and what it says there; none if an honest node may cast it both ways.
@@ -82,11 +96,12 @@ fn slot(vote: &Vote) -> Option<(Slot, [u8; 32])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::votes::message_of;
     use constellation_acs::Value;
 
     #[test]
     fn a_second_vote_in_a_slot_is_found_and_a_repeat_is_not() {
-        let vote = |step, value| Message::Votes(vec![Vote::Agree { instance: 1, round: 2, step, value }]);
+        let vote = |step, value| message_of(vec![Vote::Agree { instance: 1, round: 2, step, value }]);
         let mut said = Said::default();
         assert!(said.missing(0, &vote(Step::Echo2, Value::One)).is_some());
         for value in [Value::One, Value::One] {

@@ -24,6 +24,8 @@ pub enum Adversary {
     Lies,
     /// Faulty nodes tell two halves two payloads and opposite votes.
     Equivocation,
+    /// Faulty nodes send fragments that are wrong, or no payload's.
+    WrongShards,
     /// A faulty node runs twice, each instance speaking to one half.
     Twins,
     /// Faulty nodes vote up to 10,000 rounds ahead.
@@ -42,7 +44,7 @@ pub enum Adversary {
 
 impl Adversary {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InStep,
         Self::RandomOrder,
         Self::LastFirst,
@@ -52,6 +54,7 @@ impl Adversary {
         Self::Silence,
         Self::Lies,
         Self::Equivocation,
+        Self::WrongShards,
         Self::Twins,
         Self::Flood,
         Self::Replay,
@@ -82,6 +85,7 @@ impl Adversary {
             Self::Silence => ("silence", "faulty nodes say nothing"),
             Self::Lies => ("lies", "faulty nodes drop, change and invent votes"),
             Self::Equivocation => ("equivocation", "faulty nodes tell two halves two payloads and opposite votes"),
+            Self::WrongShards => ("wrong-shards", "faulty nodes send fragments that are wrong, or of no payload"),
             Self::Twins => ("twins", "a faulty node runs twice, each instance speaking to one half"),
             Self::Flood => ("flood", "faulty nodes vote up to 10,000 rounds ahead"),
             Self::Replay => ("replay", "old messages come again and again"),

@@ -4,14 +4,16 @@ use constellation_acs::Coin;
 
 /// A node's coin in the run of a seed. The adversary may look at a share only once it is sent, or if its owner is faulty.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OpenCoin {
+pub struct OpenCoin {
+    /// Whose coin it is.
     pub me: usize,
+    /// Of the run.
     pub seed: u64,
 }
 
 impl OpenCoin {
     /// What a share verifies to; the smallest output's low bit is the coin.
-    pub fn output(proof: &[u8]) -> [u8; 32] {
+    pub(crate) fn output(proof: &[u8]) -> [u8; 32] {
         *blake3::hash(proof).as_bytes()
     }
 }

@@ -3,6 +3,7 @@
 mod adversary;
 mod check;
 mod coin;
+mod fragments;
 mod network;
 mod nodes;
 mod plan;
@@ -13,6 +14,7 @@ mod siege_view;
 
 pub use adversary::{Adversary, UnknownAdversary};
 pub use check::Violation;
+pub use coin::OpenCoin;
 pub use report::{Report, Rounds, Summary};
 
 use std::fmt::{self, Display};

@@ -1,9 +1,12 @@
 //! The run itself: delivers, crashes and repeats as planned, and checks what must hold.
 
-use constellation_acs::{FaultKind, JournalEntry, Message, Target};
+use std::collections::BTreeMap;
+
+use constellation_acs::{FaultKind, JournalEntry, Message, Root, Target};
 
 use super::check::Violation;
 use super::faulty_max;
+use super::fragments::VARIANTS;
 use super::nodes::{Endpoint, Liar, payload};
 use super::plan::{Nature, Order, Plan};
 use super::queue::{Packet, Queue};
@@ -34,6 +37,7 @@ pub(crate) struct Network {
     queue: Queue,
     siege: Option<Siege>,
     floods: usize,
+    roots: BTreeMap<(usize, u64), Root>,
     tally: Tally,
     report: Report,
 }
@@ -42,12 +46,14 @@ impl Network {
     pub fn new(plan: Plan, seed: u64, mut chance: Chance) -> Self {
         let n = plan.n;
         let side = |node: usize| contains(plan.side, node);
-        let mut endpoints: Vec<_> =
-            (0..n).map(|node| Endpoint::new(node, n, seed, plan.natures[node], side(node))).collect();
+        let mut endpoint = |node: usize, side| {
+            Endpoint::new((node, n), (plan.natures[node], side, plan.is_coded[node]), seed, &mut chance)
+        };
+        let mut endpoints: Vec<_> = (0..n).map(|node| endpoint(node, side(node))).collect();
         let mut twins = vec![None; n];
         for node in (0..n).filter(|node| plan.natures[*node] == Nature::Twins) {
             twins[node] = Some(endpoints.len());
-            endpoints.push(Endpoint::new(node, n, seed, Nature::Twins, !side(node)));
+            endpoints.push(endpoint(node, !side(node)));
         }
         let siege = match plan.order {
             Order::Siege { splits_coins } => {
@@ -67,6 +73,7 @@ impl Network {
             twins,
             siege,
             floods: 0,
+            roots: BTreeMap::new(),
             report: Report::default(),
         }
     }
@@ -185,7 +192,8 @@ impl Network {
         if let Some(reach) = reach {
             self.say(me, &outgoing.messages, reach);
         }
-        self.endpoints[me].restart(self.plan.n, self.seed);
+        let is_coded = self.chance.one_in(2);
+        self.endpoints[me].restart(self.plan.n, self.seed, is_coded);
         self.look_at(me)?;
         self.queue.forget(me);
         for peer in (0..self.endpoints.len()).filter(|peer| *peer != me) {
@@ -229,10 +237,10 @@ impl Network {
             let mut bytes = Vec::new();
             entry.encode(&mut bytes);
             endpoint.journal.push(bytes.into());
+            let contradiction = |what| Violation::Contradiction { node: me, what };
+            self.said[me].note_entry(me, entry).map_err(contradiction)?;
             if let JournalEntry::Sent(message) = entry {
-                let contradiction = |what| Violation::Contradiction { node: me, what };
-                self.said[me].note(me, message).map_err(contradiction)?;
-                self.tally.note(me, votes_of(message));
+                self.tally.note(me, &votes_of(message));
             }
         }
         Ok(())
@@ -258,7 +266,7 @@ impl Network {
             return;
         }
         for to in self.receivers(me, target) {
-            let mut liar = Liar { n: self.plan.n, seed: self.seed, chance: &mut self.chance };
+            let mut liar = Liar { n: self.plan.n, seed: self.seed, chance: &mut self.chance, roots: &mut self.roots };
             let is_other_side = self.endpoints[to].side != self.endpoints[me].side;
             if let Some(message) = self.endpoints[me].instead(message, is_other_side, &mut liar) {
                 self.send(me, Target::One(to), encode(&message), EVERYBODY);
@@ -266,7 +274,7 @@ impl Network {
         }
         if nature == Nature::Flooder && self.floods < FLOODS_MAX && self.chance.one_in(2) {
             self.floods += 1;
-            let mut liar = Liar { n: self.plan.n, seed: self.seed, chance: &mut self.chance };
+            let mut liar = Liar { n: self.plan.n, seed: self.seed, chance: &mut self.chance, roots: &mut self.roots };
             let flood = encode(&liar.flood());
             self.send(me, Target::All, flood, EVERYBODY);
         }
@@ -274,19 +282,20 @@ impl Network {
 
     /// In a siege every vote travels alone, and the faulty nodes' machines keep out of what is besieged.
     fn say_vote_by_vote(&mut self, me: usize, target: Target, message: &Message) {
-        if votes_of(message).is_empty() {
+        let votes = votes_of(message);
+        if votes.is_empty() {
             return self.send(me, target, encode(message), EVERYBODY);
         }
         let depth = self.endpoints[me].depth + 1;
         let mut forged = Vec::new();
-        for vote in votes_of(message) {
+        for vote in votes {
             let is_honest = self.endpoints[me].is_honest();
             let Some(siege) = &mut self.siege else { return };
-            if !is_honest && !siege.is_free(vote) {
+            if !is_honest && !siege.is_free(&vote) {
                 continue;
             }
             if is_honest {
-                siege.on_cast(me, vote, &mut self.chance, &mut forged);
+                siege.on_cast(me, &vote, &mut self.chance, &mut forged);
             }
             let bytes = encode(&message_of(vec![vote.clone()]));
             for to in self.receivers(me, target) {
@@ -389,11 +398,12 @@ impl Network {
         if output.len() < least {
             return Err(Violation::TooFewEntries { entries: output.len(), least });
         }
-        let is_honest = |proposer: usize| self.plan.natures[proposer] == Nature::Honest;
-        let mut entries = output.iter().filter(|(proposer, _)| is_honest(*proposer));
-        match entries
-            .find(|(proposer, payload)| self.said[*proposer].proposed() != Some(blake3::hash(payload).as_bytes()))
-        {
+        let is_right = |proposer: usize, accepted: &[u8]| match self.plan.natures[proposer] {
+            Nature::Honest => self.said[proposer].proposed() == Some(blake3::hash(accepted).as_bytes()),
+            // Faulty ones may be seen to propose only what they can have proposed.
+            _ => (0..VARIANTS).any(|variant| *payload(proposer, variant) == *accepted),
+        };
+        match output.iter().find(|(proposer, accepted)| !is_right(*proposer, accepted)) {
             Some((proposer, _)) => Err(Violation::WrongPayload { proposer: *proposer }),
             None => Ok(()),
         }

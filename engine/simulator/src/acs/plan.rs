@@ -18,6 +18,8 @@ pub(crate) enum Nature {
     Equivocator,
     /// Runs two machines, each speaking to its side.
     Twins,
+    /// Runs a machine, and sends fragments that are wrong.
+    Forger,
     /// Runs a machine, and sends votes for rounds far ahead.
     Flooder,
     /// Runs a machine, but in the besieged agreements votes what the siege tells it to.
@@ -47,6 +49,8 @@ pub(crate) enum Order {
 pub(crate) struct Plan {
     pub n: usize,
     pub natures: Vec<Nature>,
+    /// Who proposes in the coded form.
+    pub is_coded: Vec<bool>,
     pub order: Order,
     /// The half that equivocators, twins and partitions cut off.
     pub side: u128,
@@ -68,9 +72,11 @@ impl Plan {
         for node in chance.nodes(faulty, n) {
             natures[node] = nature(adversary, chance);
         }
+        let coded_one_in = if adversary == Adversary::WrongShards { 1 } else { chance.pick(&[NEVER, 1, 2]) };
         let mut plan = Self {
             n,
             natures,
+            is_coded: (0..n).map(|_| chance.one_in(coded_one_in)).collect(),
             order: order(adversary, n, side, chance),
             side,
             repeat_one_in: NEVER,
@@ -100,8 +106,14 @@ impl Plan {
 }
 
 fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
-    const ANY: [Adversary; 5] =
-        [Adversary::Silence, Adversary::Lies, Adversary::Equivocation, Adversary::Twins, Adversary::Flood];
+    const ANY: [Adversary; 6] = [
+        Adversary::Silence,
+        Adversary::Lies,
+        Adversary::Equivocation,
+        Adversary::WrongShards,
+        Adversary::Twins,
+        Adversary::Flood,
+    ];
     match adversary {
         Adversary::InStep | Adversary::Silence => Nature::Silent,
         Adversary::Lies => {
@@ -109,6 +121,7 @@ fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
             Nature::Liar { drop: rate(), change: rate(), invent: rate() }
         }
         Adversary::Equivocation => Nature::Equivocator,
+        Adversary::WrongShards => Nature::Forger,
         Adversary::Twins => Nature::Twins,
         Adversary::Flood => Nature::Flooder,
         Adversary::CoinAware | Adversary::CoinSplitting => Nature::Besieger,
@@ -155,6 +168,7 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
         Adversary::Silence
         | Adversary::Lies
         | Adversary::Equivocation
+        | Adversary::WrongShards
         | Adversary::Twins
         | Adversary::Flood
         | Adversary::Replay

@@ -1,12 +1,10 @@
 //! Messages on their way, and which of them arrives next.
 
-use constellation_acs::Vote;
-
 use super::plan::Order;
 use super::siege::Siege;
 use super::siege_view::contains;
 use crate::chance::Chance;
-use crate::votes::Bytes;
+use crate::votes::{Bytes, Vote};
 
 /// A message on its way to one endpoint.
 pub(crate) struct Packet {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use constellation_acs::{Step, Vote};
+use constellation_acs::Step;
+
+use crate::votes::Vote;
 
 /// The numbers of a run. A round is one of an agreement; a delay is one message after another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

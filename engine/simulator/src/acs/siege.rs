@@ -17,11 +17,12 @@
 //!
 //! Where a plan fails, or nothing is left to deliver, it gives the agreement up and lets everything through: links are reliable.
 
-use constellation_acs::{Coin as _, Step, Value, Vote};
+use constellation_acs::{Coin as _, Step, Value};
 
 use super::coin::OpenCoin;
 use super::siege_view::{Nodes, Sight, contains};
 use crate::chance::Chance;
+use crate::votes::Vote;
 
 /// It gives up after so many rounds; a fair coin lets it come that far once in 10^14 runs.
 pub(crate) const ROUNDS_MAX: u32 = 64;

@@ -1,8 +1,9 @@
 //! What a scheduler that sees everything knows of a round that it besieges: what each honest node has cast and counted.
 
-use constellation_acs::{Step, Value, Vote};
+use constellation_acs::{Step, Value};
 
 use super::coin::OpenCoin;
+use crate::votes::Vote;
 
 /// A set of nodes, by bit.
 pub(crate) type Nodes = u128;

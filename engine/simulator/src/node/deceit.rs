@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use constellation_acs::{Step, Value, Vote};
+use constellation_acs::{Step, Value};
 use constellation_chain::{Hash, Share, Transaction};
 use constellation_protocol::{Message, Tier};
 
 use crate::chance::Chance;
-use crate::votes::{message_of, votes_of};
+use crate::votes::{Vote, message_of, votes_of};
 
 /// Rounds that a flooder speaks in, above its own.
 const FLOOD_ROUNDS: u64 = 10_000;
@@ -147,7 +147,7 @@ fn lie_in_round(message: constellation_acs::Message, chance: &mut Chance) -> Opt
         let payload = spoilt(payload.to_vec(), chance).into();
         return Some(constellation_acs::Message::Payload { proposer: *proposer, payload });
     }
-    let mut votes = votes_of(&message).to_vec();
+    let mut votes = votes_of(&message);
     votes.retain(|_| !chance.one_in(4));
     for vote in &mut votes {
         match vote {
