@@ -41,6 +41,7 @@ enum Command {
     Log(commands::log::Args),
     Verify(commands::verify::Args),
     Bench(commands::bench::Args),
+    Sim(commands::sim::Args),
 }
 
 impl Command {
@@ -54,6 +55,7 @@ impl Command {
             Self::Verify(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Log(args) => args.run(),
+            Self::Sim(args) => args.run(),
         }
     }
 }

@@ -13,9 +13,10 @@ const HOUSE: &[(&str, &str, &[&str])] = &[
     ("net", "net", &[]),
     ("storage", "storage", &[]),
     ("engine/protocol", "protocol", &["acs", "chain"]),
+    ("engine/simulator", "simulator", &["acs", "chain", "protocol"]),
     ("engine/node", "node", &["acs", "chain", "net", "protocol", "storage", "verify"]),
     ("benches", "benches", &["acs", "verify"]),
-    ("tools", "tools", &["benches", "chain", "node", "storage", "verify"]),
+    ("tools", "tools", &["benches", "chain", "node", "simulator", "storage", "verify"]),
 ];
 
 #[test]

@@ -220,6 +220,11 @@ impl Node {
         &self.ledger
     }
 
+    /// The last certified round of the cluster.
+    pub fn certified_round(&self) -> u64 {
+        self.cluster.certified.0
+    }
+
     /// Height and hash of the last black hole.
     pub fn tip(&self) -> (u64, Hash) {
         (self.tip.height, self.tip.hash)

@@ -6,5 +6,6 @@ pub mod galaxy;
 pub mod init;
 pub mod load;
 pub mod log;
+pub mod sim;
 pub mod star;
 pub mod verify;

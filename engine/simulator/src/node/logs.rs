@@ -1,0 +1,109 @@
+//! What the nodes' logs hold, and whether they hold.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use constellation_chain::{BlackHole, Hash, Misconduct, NetworkId, PublicKey, Reader, Transaction, elect_facilitators};
+use constellation_protocol::Auditor;
+
+use super::network::Network;
+use super::watch::Violation;
+
+impl Network {
+    /// Ids that applied in a node's log.
+    pub fn applied(&self, index: usize) -> BTreeSet<Hash> {
+        let log = &self.disks[index].log;
+        log.iter()
+            .flat_map(|(black_hole, _)| black_hole.outcomes())
+            .filter(|(_, reason)| reason.is_none())
+            .map(|(transaction, _)| transaction.id())
+            .collect()
+    }
+
+    /// Black holes in a node's log.
+    pub fn height(&self, index: usize) -> usize {
+        self.disks[index].log.len()
+    }
+
+    /// Somebody who checks a log from its first byte.
+    pub fn auditor(&self) -> Auditor {
+        Auditor::new(self.genesis.clone(), self.compute.clone())
+    }
+
+    /// All nodes' logs hold from the first byte, and agree as far as they go.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check_logs(&self) -> Result<(), Violation> {
+        let longest = (0..self.disks.len()).max_by_key(|&index| self.height(index)).unwrap_or_default();
+        let reference = &self.disks[longest].log;
+        let mut auditor = self.auditor();
+        for (black_hole, certificate) in reference {
+            auditor
+                .next(black_hole, certificate)
+                .map_err(|error| Violation::BadLog { node: longest, why: error.to_string() })?;
+        }
+        for (index, disk) in self.disks.iter().enumerate() {
+            let differs = |((one, _), (other, _)): (&(Arc<BlackHole>, _), &(Arc<BlackHole>, _))| {
+                one.contents_digest() != other.contents_digest()
+            };
+            if let Some(place) = disk.log.iter().zip(reference).position(differs) {
+                return Err(Violation::Fork { one: index, other: longest, height: place + 1 });
+            }
+        }
+        Ok(())
+    }
+
+    /// The proofs of misconduct in a node's log.
+    pub fn misconduct(&self, index: usize) -> impl Iterator<Item = &Misconduct> {
+        let blocks = self.disks[index].log.iter().flat_map(|(black_hole, _)| &black_hole.lsh_blocks);
+        blocks.flat_map(|sealed| &sealed.block.misconduct)
+    }
+
+    /// Rounds whose LSH block, in node 0's log, lacks something that an honest proposer of it proposed and the block before does not hold, or holds
+    /// something again that the block before does.
+    pub fn rounds_that_lack_proposals(&self) -> Vec<u64> {
+        let candidates: Vec<PublicKey> = self.genesis.nodes().iter().map(|node| node.public_key).collect();
+        let log = &self.disks[0].log;
+        let beacon_at = |height: u64| match height {
+            0 => self.genesis.hash(),
+            height => log[height as usize - 1].0.header.beacon,
+        };
+        let mut lacking = Vec::new();
+        let mut before = BTreeSet::new();
+        for sealed in log.iter().flat_map(|(black_hole, _)| &black_hole.lsh_blocks) {
+            let header = &sealed.block.header;
+            let (beacon, seats) = (beacon_at(header.black_hole_height()), self.genesis.cluster_facilitators());
+            let committee = elect_facilitators(&beacon, header.cluster(), header.round(), &candidates, seats);
+            let own: BTreeSet<Hash> = sealed.block.transactions.iter().map(|transaction| transaction.id()).collect();
+            if !own.is_disjoint(&before) {
+                lacking.push(header.round());
+            }
+            let held = &own | &before;
+            for proposer in header.proposers().iter().filter_map(|index| committee.get(index)) {
+                let proposed = self.proposed.get(&(header.round(), *proposer));
+                if proposed.is_some_and(|proposed| !proposed.is_subset(&held)) {
+                    lacking.push(header.round());
+                }
+            }
+            before = own;
+        }
+        lacking
+    }
+}
+
+/// The transactions of a proposal.
+pub(super) fn ids_in(payload: &[u8], network: NetworkId) -> BTreeSet<Hash> {
+    let mut reader = Reader::new(payload);
+    let mut ids = BTreeSet::new();
+    for _ in 0..reader.u8().unwrap_or(0) {
+        if Misconduct::read(&mut reader).is_err() {
+            break;
+        }
+    }
+    while !reader.is_empty() {
+        let Ok(transaction) = Transaction::read(&mut reader, network) else { break };
+        ids.insert(transaction.id());
+    }
+    ids
+}

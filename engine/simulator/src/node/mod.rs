@@ -1,0 +1,15 @@
+//! Whole nodes in virtual time: [`Network`] runs [`constellation_protocol::Node`]s with disks that survive kills, over links that keep order
+//! and take a random time; [`Stars`] are its clients; a [`Scenario`] puts an adversary against them and checks what must hold.
+
+mod deceit;
+mod logs;
+mod network;
+mod scenario;
+mod stars;
+mod watch;
+
+pub use deceit::Deceit;
+pub use network::{Disk, Network, Options};
+pub use scenario::{Adversary, Outcome, Report, Scenario, ScenarioError, UnknownAdversary};
+pub use stars::{Stars, star_key};
+pub use watch::Violation;
