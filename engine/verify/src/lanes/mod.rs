@@ -9,7 +9,7 @@ pub(crate) mod decode;
 mod equation;
 #[cfg(test)]
 pub(crate) mod field_tests;
-mod msm;
+pub(crate) mod msm;
 mod point;
 mod prepare;
 mod scalar;
@@ -17,11 +17,13 @@ pub(crate) mod sha512;
 pub(crate) mod single;
 #[cfg(test)]
 pub(crate) mod vector_tests;
+mod window;
 
 pub(crate) use equation::Verifier;
-pub(crate) use msm::{Msm, Terms};
+use msm::{Msm, Terms};
 pub(crate) use sha512::Input;
 pub(crate) use single::{BaseTable, Signature};
+pub(crate) use window::{Biased, Buckets, LaneSums, Window};
 
 /// How many elements lie side by side, on every backend.
 pub(crate) const LANES: usize = 8;
@@ -135,9 +137,11 @@ pub(crate) trait Vector: Copy + Send + Sync {
     /// See [`sha512::hash`].
     fn hash(self, inputs: &[Input<'_>; LANES]) -> [[u8; 64]; LANES];
     /// See [`decode::decode`].
-    fn decode(self, encodings: &[[u8; 32]], points: &mut Vec<Packed3>, valid: &mut Vec<Mask>);
-    /// See [`Msm::is_zero`].
-    fn sum_is_zero(self, msm: &mut Msm, terms: &Terms<'_>) -> bool;
+    fn decode(self, encodings: &[[u8; 32]], points: &mut [Packed3], valid: &mut [Mask]);
+    /// See [`Buckets::sum`].
+    fn sum_window(self, buckets: &mut Buckets, window: Window, scalars: &[Biased], points: &[Packed3]) -> LaneSums;
+    /// See [`msm::are_zero`].
+    fn windows_are_zero(self, windows: &[Window], sums: &[LaneSums]) -> bool;
     /// See [`single::verify`].
     fn verify_single(self, base: &BaseTable, signatures: &[&Signature; LANES]) -> Mask;
 }
@@ -163,14 +167,14 @@ macro_rules! impl_vector {
             fn decode(
                 self,
                 encodings: &[[u8; 32]],
-                points: &mut Vec<$crate::lanes::Packed3>,
-                valid: &mut Vec<$crate::lanes::Mask>,
+                points: &mut [$crate::lanes::Packed3],
+                valid: &mut [$crate::lanes::Mask],
             ) {
                 #[target_feature(enable = $features)]
                 fn phase(
                     encodings: &[[u8; 32]],
-                    points: &mut Vec<$crate::lanes::Packed3>,
-                    valid: &mut Vec<$crate::lanes::Mask>,
+                    points: &mut [$crate::lanes::Packed3],
+                    valid: &mut [$crate::lanes::Mask],
                 ) {
                     $crate::lanes::decode::decode::<$field>(encodings, points, valid);
                 }
@@ -178,13 +182,33 @@ macro_rules! impl_vector {
                 unsafe { phase(encodings, points, valid) }
             }
 
-            fn sum_is_zero(self, msm: &mut $crate::lanes::Msm, terms: &$crate::lanes::Terms<'_>) -> bool {
+            fn sum_window(
+                self,
+                buckets: &mut $crate::lanes::Buckets,
+                window: $crate::lanes::Window,
+                scalars: &[$crate::lanes::Biased],
+                points: &[$crate::lanes::Packed3],
+            ) -> $crate::lanes::LaneSums {
                 #[target_feature(enable = $features)]
-                fn phase(msm: &mut $crate::lanes::Msm, terms: &$crate::lanes::Terms<'_>) -> bool {
-                    msm.is_zero::<$field>(terms)
+                fn phase(
+                    buckets: &mut $crate::lanes::Buckets,
+                    window: $crate::lanes::Window,
+                    scalars: &[$crate::lanes::Biased],
+                    points: &[$crate::lanes::Packed3],
+                ) -> $crate::lanes::LaneSums {
+                    buckets.sum::<$field>(window, scalars, points)
                 }
                 // SAFETY: as above.
-                unsafe { phase(msm, terms) }
+                unsafe { phase(buckets, window, scalars, points) }
+            }
+
+            fn windows_are_zero(self, windows: &[$crate::lanes::Window], sums: &[$crate::lanes::LaneSums]) -> bool {
+                #[target_feature(enable = $features)]
+                fn phase(windows: &[$crate::lanes::Window], sums: &[$crate::lanes::LaneSums]) -> bool {
+                    $crate::lanes::msm::are_zero::<$field>(windows, sums)
+                }
+                // SAFETY: as above.
+                unsafe { phase(windows, sums) }
             }
 
             fn verify_single(
