@@ -9,7 +9,7 @@ use crate::threads::Threads;
 use crate::{Batch, Verdicts, rule};
 
 /// Signatures, or keys, that a thread takes at a time: whole vectors, and few, so that threads end together.
-pub(super) const PIECE_LEN: usize = 64;
+pub(super) const PIECE_LEN: usize = 32;
 
 /// No place yet.
 const NONE: u32 = u32::MAX;
@@ -134,7 +134,7 @@ impl Prepared {
     pub(super) fn find_signers(&mut self, threads: Threads, batch: &Batch<'_>, draw: bool) -> Option<Vec<u128>> {
         let Self { arrivals, hashes, signers, .. } = self;
         let (arrivals, hashes) = (&arrivals[..batch.len()], &hashes[..batch.len()]);
-        let draw = || if draw { coefficients(hashes, batch.signatures()) } else { None };
+        let draw = || if draw { coefficients(threads, hashes, batch.signatures()) } else { None };
         threads.join(|| signers.find(batch, arrivals), draw).1
     }
 
