@@ -16,10 +16,10 @@ impl Threads {
     /// Does `work` on all of `pieces`, which are taken in order: where they differ in size, the large ones should come first.
     ///
     /// A thread that waits for the others may take up another batch meanwhile: nobody may hold a lock here.
-    pub(crate) fn for_each<P: Send>(self, pieces: impl Iterator<Item = P> + Send, work: impl Fn(P) + Send + Sync) {
+    pub(crate) fn for_each<P: Send>(self, pieces: impl Iterator<Item = P>, work: impl Fn(P) + Send + Sync) {
         match self {
             Self::One => pieces.for_each(work),
-            Self::Pool => pieces.par_bridge().for_each(work),
+            Self::Pool => pieces.collect::<Vec<_>>().into_par_iter().with_max_len(1).for_each(work),
         }
     }
 

@@ -8,15 +8,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use curve25519_dalek::edwards::EdwardsPoint;
-use curve25519_dalek::scalar::Scalar as Multiple;
+use curve25519_dalek::scalar::Scalar;
 
-use super::prepare::{BASE, Candidate, PIECE_LEN, Prepared, at_least};
-use super::scalar::{self, Scalar, ScaledSum};
-use super::{BaseTable, LANES, Mask, Msm, Packed3, Signature, Terms, Vector};
+use super::combination::Combination;
+use super::prepare::{Candidate, Prepared};
+use super::{BaseTable, LANES, Mask, Packed3, Signature, Vector, scalar};
 use crate::known_keys::{KeyHasher, KnownKeys};
 use crate::suspicion::Suspicion;
 use crate::threads::Threads;
-use crate::{Batch, Verdicts, rule};
+use crate::{Batch, Verdicts};
 
 /// Up to this many signatures a combination gains nothing over single verdicts.
 const SINGLE_MAX: usize = 28;
@@ -38,7 +38,7 @@ pub(crate) struct Verifier<V> {
 impl<V: Vector> Verifier<V> {
     /// A verifier that keeps about `known_keys_max` decoded keys.
     pub(crate) fn new(vector: V, known_keys_max: usize) -> Self {
-        let encode = |multiple| EdwardsPoint::mul_base(&Multiple::from(multiple)).compress().to_bytes();
+        let encode = |multiple| EdwardsPoint::mul_base(&Scalar::from(multiple)).compress().to_bytes();
         let decode = |encodings: &[[u8; 32]]| {
             let mut points = vec![Packed3::ZERO; encodings.len()];
             let mut valid = vec![0; encodings.len().div_ceil(LANES)];
@@ -61,15 +61,13 @@ impl<V: Vector> Verifier<V> {
         let mut work = idle().pop().unwrap_or_default();
         let mut verdicts = Verdicts::none_valid(batch.len());
         let group_len = suspicion.group_len().filter(|_| batch.len() > SINGLE_MAX);
-        let Work { prepared, coefficients, .. } = &mut work;
+        let prepared = &mut work.prepared;
         prepared.read(self.vector, threads, batch, self.base.base_point(), self.hasher, self.known.as_ref());
         let drawn = prepared.find_signers(threads, batch, group_len.is_some());
         prepared.decode_keys(self.vector, threads);
-        let group_len = group_len.filter(|_| drawn.is_some());
-        *coefficients = drawn.unwrap_or_default();
         let candidates = std::mem::take(&mut prepared.signers.candidates);
-        match group_len {
-            None => self.verify_single(threads, batch, &work, &candidates, &mut verdicts),
+        match group_len.filter(|_| drawn) {
+            None => self.verify_single(threads, batch, prepared, &candidates, &mut verdicts),
             Some(group_len) => {
                 for group in candidates.chunks(group_len) {
                     let (work, verdicts) = (&mut work, &mut verdicts);
@@ -86,47 +84,15 @@ impl<V: Vector> Verifier<V> {
         verdicts
     }
 
-    /// Whether the combination of `candidates` is the identity.
-    fn all_hold(&self, threads: Threads, batch: &Batch<'_>, work: &mut Work, candidates: &[Candidate]) -> bool {
-        let Work { prepared: Prepared { hashes, points, signers, .. }, coefficients, scaled, narrow, wide, msm } = work;
-        let scaled = at_least(scaled, candidates.len(), Scalar::default());
-        let narrow = at_least(narrow, candidates.len(), Default::default());
-        let mut sums: Vec<_> = candidates.chunks(PIECE_LEN).map(|_| ScaledSum::default()).collect();
-        let terms = scaled.chunks_mut(PIECE_LEN).zip(narrow.chunks_mut(PIECE_LEN));
-        let pieces = candidates.chunks(PIECE_LEN).zip(terms).zip(&mut sums);
-        threads.for_each(pieces, |((candidates, (scaled, narrow)), sum)| {
-            for ((candidate, scaled), narrow) in candidates.iter().zip(scaled).zip(narrow) {
-                let z = coefficients[candidate.number as usize];
-                sum.add(z, response(batch, candidate));
-                *scaled = scalar::scaled_hash(&hashes[candidate.number as usize], z);
-                *narrow = (candidate.r(), z);
-            }
-        });
-        wide.clear();
-        for (candidate, scaled) in candidates.iter().zip(&*scaled) {
-            // Terms of one signer are one term.
-            let signer = &mut signers.list[candidate.signer as usize];
-            match wide.get_mut(signer.term as usize).filter(|(place, _)| *place == signer.place) {
-                Some((_, sum)) => *sum = scalar::add(sum, scaled),
-                None => {
-                    signer.term = wide.len() as u32;
-                    wide.push((signer.place, *scaled));
-                }
-            }
-        }
-        wide.push((BASE, ScaledSum::total(&sums).negated()));
-        msm.is_zero(self.vector, threads, &Terms { points, wide, narrow })
-    }
-
     fn verify_single(
         &self,
         threads: Threads,
         batch: &Batch<'_>,
-        work: &Work,
+        prepared: &Prepared,
         candidates: &[Candidate],
         verdicts: &mut Verdicts,
     ) {
-        let Prepared { hashes, points, signers, .. } = &work.prepared;
+        let Prepared { hashes, points, signers, .. } = prepared;
         let mut valid: Vec<Mask> = vec![0; candidates.len().div_ceil(LANES)];
         threads.for_each(candidates.chunks(LANES).zip(&mut valid), |(group, valid)| {
             let signatures: [Signature; LANES] = std::array::from_fn(|lane| {
@@ -135,7 +101,7 @@ impl<V: Vector> Verifier<V> {
                     a: points[signers.list[candidate.signer as usize].place as usize],
                     r: points[candidate.r() as usize],
                     k: scalar::hash_below_order(&hashes[candidate.number as usize]),
-                    s: *response(batch, candidate),
+                    s: *candidate.response(batch),
                 }
             });
             *valid = self.vector.verify_single(&self.base, &signatures.each_ref());
@@ -152,18 +118,7 @@ impl<V: Vector> Verifier<V> {
 #[derive(Default)]
 struct Work {
     prepared: Prepared,
-    /// By the candidates' numbers.
-    coefficients: Vec<u128>,
-    /// The terms of a combination: a candidate's zk, and z of its R; and those of the signers.
-    scaled: Vec<Scalar>,
-    narrow: Vec<(u32, u128)>,
-    wide: Vec<(u32, Scalar)>,
-    msm: Msm,
-}
-
-/// S of a signature.
-fn response<'a>(batch: &Batch<'a>, candidate: &Candidate) -> &'a [u8; 32] {
-    &rule::split(&batch.signatures()[candidate.index as usize])[1]
+    combination: Combination,
 }
 
 /// The search for the bad signatures of one group.
@@ -186,12 +141,13 @@ impl<V: Vector> Search<'_, '_, V> {
     /// Gives all of `group` their verdicts, and tells whether all are valid. `fails` where that is known not to be.
     fn settle(&mut self, group: &[Candidate], fails: bool) -> bool {
         if group.len() <= SINGLE_MAX || !fails && self.left < group.len() {
-            self.verifier.verify_single(self.threads, self.batch, self.work, group, self.verdicts);
+            self.verifier.verify_single(self.threads, self.batch, &self.work.prepared, group, self.verdicts);
             return group.iter().all(|candidate| self.verdicts.get(candidate.index as usize));
         }
         if !fails {
             self.left -= group.len();
-            if self.verifier.all_hold(self.threads, self.batch, self.work, group) {
+            let Work { prepared, combination } = self.work;
+            if combination.is_identity(self.verifier.vector, self.threads, self.batch, prepared, group) {
                 group.iter().for_each(|candidate| self.verdicts.set_valid(candidate.index as usize));
                 return true;
             }

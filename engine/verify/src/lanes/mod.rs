@@ -5,6 +5,7 @@
 //! Everything generic is `inline(always)`: only so does it become part of a phase, the one place that has the CPU features
 //! switched on. An operation left outside would be slow, never wrong.
 
+mod combination;
 pub(crate) mod decode;
 mod equation;
 #[cfg(test)]
@@ -20,7 +21,6 @@ pub(crate) mod vector_tests;
 mod window;
 
 pub(crate) use equation::Verifier;
-use msm::{Msm, Terms};
 pub(crate) use sha512::Input;
 pub(crate) use single::{BaseTable, Signature};
 pub(crate) use window::{Biased, Buckets, LaneSums, Window};
@@ -139,9 +139,11 @@ pub(crate) trait Vector: Copy + Send + Sync {
     /// See [`decode::decode`].
     fn decode(self, encodings: &[[u8; 32]], points: &mut [Packed3], valid: &mut [Mask]);
     /// See [`Buckets::sum`].
-    fn sum_window(self, buckets: &mut Buckets, window: Window, scalars: &[Biased], points: &[Packed3]) -> LaneSums;
+    fn sum_window(self, buckets: &mut Buckets, window: Window, terms: &[Biased], points: &[Packed3]) -> LaneSums;
+    /// See [`msm::add_lanes`].
+    fn add_lanes(self, windows: &[LaneSums], sums: &mut [Packed4]);
     /// See [`msm::are_zero`].
-    fn windows_are_zero(self, windows: &[Window], sums: &[LaneSums]) -> bool;
+    fn windows_are_zero(self, windows: &[Window], sums: &[Packed4]) -> bool;
     /// See [`single::verify`].
     fn verify_single(self, base: &BaseTable, signatures: &[&Signature; LANES]) -> Mask;
 }
@@ -186,25 +188,34 @@ macro_rules! impl_vector {
                 self,
                 buckets: &mut $crate::lanes::Buckets,
                 window: $crate::lanes::Window,
-                scalars: &[$crate::lanes::Biased],
+                terms: &[$crate::lanes::Biased],
                 points: &[$crate::lanes::Packed3],
             ) -> $crate::lanes::LaneSums {
                 #[target_feature(enable = $features)]
                 fn phase(
                     buckets: &mut $crate::lanes::Buckets,
                     window: $crate::lanes::Window,
-                    scalars: &[$crate::lanes::Biased],
+                    terms: &[$crate::lanes::Biased],
                     points: &[$crate::lanes::Packed3],
                 ) -> $crate::lanes::LaneSums {
-                    buckets.sum::<$field>(window, scalars, points)
+                    buckets.sum::<$field>(window, terms, points)
                 }
                 // SAFETY: as above.
-                unsafe { phase(buckets, window, scalars, points) }
+                unsafe { phase(buckets, window, terms, points) }
             }
 
-            fn windows_are_zero(self, windows: &[$crate::lanes::Window], sums: &[$crate::lanes::LaneSums]) -> bool {
+            fn add_lanes(self, windows: &[$crate::lanes::LaneSums], sums: &mut [$crate::lanes::Packed4]) {
                 #[target_feature(enable = $features)]
-                fn phase(windows: &[$crate::lanes::Window], sums: &[$crate::lanes::LaneSums]) -> bool {
+                fn phase(windows: &[$crate::lanes::LaneSums], sums: &mut [$crate::lanes::Packed4]) {
+                    $crate::lanes::msm::add_lanes::<$field>(windows, sums);
+                }
+                // SAFETY: as above.
+                unsafe { phase(windows, sums) }
+            }
+
+            fn windows_are_zero(self, windows: &[$crate::lanes::Window], sums: &[$crate::lanes::Packed4]) -> bool {
+                #[target_feature(enable = $features)]
+                fn phase(windows: &[$crate::lanes::Window], sums: &[$crate::lanes::Packed4]) -> bool {
                     $crate::lanes::msm::are_zero::<$field>(windows, sums)
                 }
                 // SAFETY: as above.

@@ -14,9 +14,6 @@ pub(super) const PIECE_LEN: usize = 32;
 /// No place yet.
 const NONE: u32 = u32::MAX;
 
-/// Marks, in place of a term, a signer whose key is to be kept: terms are done with by then.
-const KEEP: u32 = NONE - 1;
-
 /// The places of points: the identity's is 0, then come B, R of every signature, keys found among the known ones, and decoded keys.
 pub(super) const IDENTITY: u32 = 0;
 pub(super) const BASE: u32 = 1;
@@ -47,6 +44,11 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Its S.
+    pub(super) fn response<'a>(&self, batch: &Batch<'a>) -> &'a [u8; 32] {
+        &rule::split(&batch.signatures()[self.index as usize])[1]
+    }
+
     /// The place of its R among the points.
     pub(super) fn r(&self) -> u32 {
         FIRST_R + self.number
@@ -61,10 +63,9 @@ pub(super) struct Signer {
     hash: u64,
     /// The place of its point.
     pub(super) place: u32,
-    /// Whether the point came from the known keys.
+    /// Whether the point came from the known keys, and whether it is to be put there.
     is_known: bool,
-    /// Where its term may be among those of a combination.
-    pub(super) term: u32,
+    is_due: bool,
 }
 
 /// A batch made ready, and the memory for it.
@@ -73,6 +74,8 @@ pub(super) struct Prepared {
     arrivals: Vec<Arrival>,
     /// Of all signatures in the batch, by number; rubbish for those that are invalid at first sight.
     pub(super) hashes: Vec<[u8; 64]>,
+    /// By number too, where any were drawn.
+    pub(super) coefficients: Vec<u128>,
     pub(super) points: Vec<Packed3>,
     pub(super) signers: Signers,
 }
@@ -80,6 +83,7 @@ pub(super) struct Prepared {
 /// Who signed what.
 #[derive(Default)]
 pub(super) struct Signers {
+    /// In order of their signers.
     pub(super) candidates: Vec<Candidate>,
     pub(super) list: Vec<Signer>,
     /// Open addressing: places of signers by their keys' hashes.
@@ -129,13 +133,16 @@ impl Prepared {
         });
     }
 
-    /// Finds out who signed what, and draws a coefficient for each signature if `draw`; `None` also where the operating system has no
-    /// randomness to give.
-    pub(super) fn find_signers(&mut self, threads: Threads, batch: &Batch<'_>, draw: bool) -> Option<Vec<u128>> {
+    /// Finds out who signed what, and draws a coefficient for each signature if `draw`. Whether it did: `false` also where the
+    /// operating system has no randomness to give.
+    pub(super) fn find_signers(&mut self, threads: Threads, batch: &Batch<'_>, draw: bool) -> bool {
         let Self { arrivals, hashes, signers, .. } = self;
         let (arrivals, hashes) = (&arrivals[..batch.len()], &hashes[..batch.len()]);
         let draw = || if draw { coefficients(threads, hashes, batch.signatures()) } else { None };
-        threads.join(|| signers.find(batch, arrivals), draw).1
+        let ((), drawn) = threads.join(|| signers.find(batch, arrivals), draw);
+        let is_drawn = drawn.is_some();
+        self.coefficients = drawn.unwrap_or_default();
+        is_drawn
     }
 
     /// Decodes the keys that are not known, and drops the candidates whose key is no point.
@@ -168,11 +175,11 @@ impl Prepared {
         let signers = &mut self.signers.list;
         for candidate in candidates.iter().filter(|candidate| verdicts.get(candidate.index as usize)) {
             let signer = &mut signers[candidate.signer as usize];
-            if !signer.is_known && signer.term != KEEP && known.is_due(signer.hash) {
-                signer.term = KEEP;
+            if !signer.is_known && !signer.is_due {
+                signer.is_due = known.is_due(signer.hash);
             }
         }
-        let due = signers.iter().filter(|signer| signer.term == KEEP);
+        let due = signers.iter().filter(|signer| signer.is_due);
         known.insert(
             due.map(|signer| (&batch.public_keys()[signer.index as usize], &self.points[signer.place as usize])),
         );
@@ -253,7 +260,7 @@ impl Signers {
                     if !is_known {
                         self.encodings.push(*key);
                     }
-                    self.list.push(Signer { index, hash, place, is_known, term: NONE });
+                    self.list.push(Signer { index, hash, place, is_known, is_due: false });
                     break signer;
                 }
                 let first = self.list[signer as usize].index as usize;
@@ -263,6 +270,9 @@ impl Signers {
                 slot = (slot + 1) & mask;
             };
             self.candidates.push(Candidate { index, number, signer });
+        }
+        if self.list.len() < self.candidates.len() {
+            self.candidates.sort_by_key(|candidate| candidate.signer);
         }
     }
 }

@@ -8,7 +8,8 @@ use num_bigint::{BigInt, Sign};
 use sha2::{Digest, Sha512};
 
 use super::field_tests::{LIMBS, Random, inverse, modulo_p, p, packed_value};
-use super::{BaseTable, Input, LANES, Mask, Msm, Packed3, Signature, Terms, Vector};
+use super::msm::{Msm, Plan};
+use super::{BaseTable, Input, LANES, Mask, Packed3, Signature, Vector};
 use crate::threads::Threads;
 
 /// Writes the tests of a backend.
@@ -195,14 +196,22 @@ pub(crate) fn sums(vector: impl Vector) {
         let places = start as u32 + 1..(start + size) as u32 + 1;
         let scalars: Vec<[u8; 32]> = (0..wide_count).map(|_| wide_scalar(&mut random)).collect();
         let mut wide: Vec<_> = places.clone().zip(scalars.iter().map(words)).collect();
-        let narrow: Vec<_> = places.skip(wide_count).map(|place| (place, narrow_scalar(&mut random))).collect();
+        let narrow: Vec<(u32, u128)> =
+            places.skip(wide_count).map(|place| (place, narrow_scalar(&mut random))).collect();
         let narrow_scalars = narrow.iter().map(|&(_, scalar)| Scalar::from(scalar));
         let scalars = scalars.iter().map(|&scalar| Scalar::from_bytes_mod_order(scalar)).chain(narrow_scalars);
         let summed =
             scalars.zip(&pool[start..]).fold(EdwardsPoint::identity(), |sum, (scalar, point)| sum + scalar * point);
 
-        let is_zero = |msm: &mut Msm, points: &[Packed3], wide: &[_]| {
-            msm.is_zero(vector, Threads::One, &Terms { points, wide, narrow: &narrow })
+        let narrow: Vec<_> =
+            narrow.iter().map(|&(place, scalar)| (place, [scalar as u64, (scalar >> 64) as u64, 0, 0])).collect();
+        let is_zero = |msm: &mut Msm, points: &[Packed3], wide: &[(u32, [u64; 4])]| {
+            let plan = Plan::new(wide.len(), narrow.len());
+            let terms: Vec<_> = wide.iter().chain(&narrow).map(|(place, scalar)| (*place, plan.bias(scalar))).collect();
+            let [alone, together] =
+                [Threads::One, Threads::Pool].map(|threads| msm.is_zero(vector, threads, &plan, &terms, points));
+            assert_eq!(alone, together, "{size} terms");
+            alone
         };
         let expected = summed.mul_by_cofactor().is_identity();
         assert_eq!(is_zero(&mut msm, &points, &wide), expected, "{size} terms, {wide_count} of them wide");

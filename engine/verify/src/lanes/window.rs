@@ -7,8 +7,8 @@
 use super::point::{Affine, Extended};
 use super::{Field, LANES, Mask, Packed3, Packed4};
 
-/// The place of a point, and its scalar plus half of every window: a window's signed digit is then its bits less that half, with no
-/// carry to wait for.
+/// A term: the place of a point, and its scalar plus half of every window. A window's signed digit is then its bits less that half,
+/// with no carry to wait for.
 pub(crate) type Biased = (u32, [u64; 4]);
 
 /// The entry after the last one of every list: place 0, that of the identity.
@@ -21,8 +21,8 @@ pub(crate) struct Window {
     pub(super) start: u32,
     /// How many bits.
     pub(super) bits: u32,
-    /// How many of the points have such bits.
-    pub(super) points: usize,
+    /// How many of the terms have such bits.
+    pub(super) terms: usize,
 }
 
 impl Window {
@@ -68,25 +68,25 @@ impl LaneSums {
 }
 
 impl Buckets {
-    /// The sum of `window`: of its digits of `scalars`, times their `points`.
+    /// The sum of `terms` as far as their scalars' bits are those of `window`.
     #[inline(always)]
-    pub(crate) fn sum<F: Field>(&mut self, window: Window, scalars: &[Biased], points: &[Packed3]) -> LaneSums {
+    pub(crate) fn sum<F: Field>(&mut self, window: Window, terms: &[Biased], points: &[Packed3]) -> LaneSums {
         if self.next.len() < points.len() {
             self.next.resize(points.len(), END);
         }
-        self.sort(window, scalars);
+        self.sort(window, terms);
         self.add_up::<F>(window, points);
         self.weigh::<F>(window)
     }
 
     /// Puts every point of `window` into the bucket of its digit, and the buckets into order.
-    fn sort(&mut self, window: Window, scalars: &[Biased]) {
+    fn sort(&mut self, window: Window, terms: &[Biased]) {
         let half = 1_u64 << (window.bits - 1);
         let mask = 2 * half - 1;
         let (word, shift) = (window.start as usize / 64, window.start % 64);
         self.buckets.clear();
         self.buckets.resize(window.buckets() + 1, Bucket { head: END, len: 0 });
-        for (place, scalar) in scalars {
+        for (place, scalar) in terms {
             let high = scalar.get(word + 1).copied().unwrap_or(0);
             let bits = ((u128::from(high) << 64 | u128::from(scalar[word])) >> shift) as u64 & mask;
             let bucket = &mut self.buckets[bits.abs_diff(half) as usize];
