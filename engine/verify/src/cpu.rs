@@ -3,10 +3,9 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
 use crate::known_answers::known_answers;
 use crate::suspicion::Suspicion;
+use crate::threads::Threads;
 use crate::{Backend, Batch, EngineError, Verdicts, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512, lanes::Verifier};
@@ -14,11 +13,11 @@ use crate::{avx2::Avx2, avx512::Avx512, lanes::Verifier};
 /// The most signatures that are verified together: past this a combination gains nothing, and memory grows.
 const PART_LEN_MAX: usize = 1 << 16;
 
-/// The fewest signatures worth another thread.
-const PART_LEN_MIN: usize = 256;
+/// The same on the portable backend, which verifies one part on one thread.
+const PORTABLE_PART_LEN: usize = 256;
 
-/// Verdicts come in words of 64: parts of a batch are cut at words.
-const WORD_BITS: usize = 64;
+/// The fewest signatures worth waking other threads for.
+const SHARED_MIN: usize = 64;
 
 /// One of the CPU's backends, and the threads it may use.
 pub(crate) struct Cpu {
@@ -63,13 +62,18 @@ impl Implementation {
         }
     }
 
-    fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
+    fn verify(&self, threads: Threads, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
         match self {
-            Self::Portable => portable::verify(batch),
+            Self::Portable => {
+                let mut verdicts = vec![Verdicts::none_valid(0); batch.len().div_ceil(PORTABLE_PART_LEN)];
+                let parts = parts(batch, PORTABLE_PART_LEN).zip(&mut verdicts);
+                threads.for_each(parts, |(part, verdicts)| *verdicts = portable::verify(&part));
+                Verdicts::join(verdicts)
+            }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(verifier) => verifier.verify(batch, suspicion),
+            Self::Avx2(verifier) => verifier.verify(threads, batch, suspicion),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(verifier) => verifier.verify(batch, suspicion),
+            Self::Avx512(verifier) => verifier.verify(threads, batch, suspicion),
         }
     }
 }
@@ -107,27 +111,19 @@ impl Cpu {
 
     pub(crate) fn verify(&self, batch: &Batch<'_>, senders: Senders) -> Verdicts {
         let suspicion = &self.suspicions[senders as usize];
-        let threads = self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads);
-        let part_len = part_len(batch.len(), threads);
-        let verify = |part: &Batch<'_>| self.implementation.verify(part, suspicion);
-        if batch.len() <= part_len {
-            return verify(batch);
+        let verify = |threads| {
+            Verdicts::join(parts(batch, PART_LEN_MAX).map(|part| self.implementation.verify(threads, &part, suspicion)))
+        };
+        match &self.pool {
+            Some(pool) if batch.len() >= SHARED_MIN => pool.install(|| verify(Threads::Pool)),
+            _ => verify(Threads::One),
         }
-        let parts: Vec<_> = (0..batch.len())
-            .step_by(part_len)
-            .map(|start| batch.part(start..batch.len().min(start + part_len)))
-            .collect();
-        Verdicts::join(match &self.pool {
-            None => parts.iter().map(verify).collect(),
-            Some(pool) => pool.install(|| parts.par_iter().map(verify).collect::<Vec<_>>()),
-        })
     }
 }
 
-/// How many signatures each thread takes at a time.
-fn part_len(batch_len: usize, threads: usize) -> usize {
-    let share = batch_len.div_ceil(threads).next_multiple_of(WORD_BITS);
-    share.clamp(PART_LEN_MIN, PART_LEN_MAX)
+/// The batch in parts of `len` signatures, a multiple of 64 for [`Verdicts::join`].
+fn parts<'a>(batch: &Batch<'a>, len: usize) -> impl Iterator<Item = Batch<'a>> {
+    (0..batch.len()).step_by(len).map(move |start| batch.part(start..batch.len().min(start + len)))
 }
 
 /// The fastest of this machine's CPU backends among those that give the right answers; measured once.
@@ -142,7 +138,7 @@ pub(crate) fn fastest() -> Backend {
         // Only the first one is spoilt: the time is that of a combination that fails, is searched, and holds for the most part.
         let clean = known_answers(TIMED, TIMED);
         let is_right = |implementation: &Implementation, (batch, verdicts): &(crate::OwnedBatch, Vec<bool>)| {
-            let found = implementation.verify(&batch.as_batch(), &Suspicion::default());
+            let found = implementation.verify(Threads::One, &batch.as_batch(), &Suspicion::default());
             found.iter().eq(verdicts.iter().copied())
         };
         let time = |implementation: &Implementation| -> Option<Duration> {
@@ -163,16 +159,6 @@ pub(crate) fn fastest() -> Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_are_whole_words_and_no_larger_than_allowed() {
-        for threads in 1..9 {
-            for batch_len in [0, 1, 255, 256, 257, 4096, 5000, 1 << 20] {
-                let len = part_len(batch_len, threads);
-                assert!(len.is_multiple_of(WORD_BITS) && (PART_LEN_MIN..=PART_LEN_MAX).contains(&len), "{len}");
-            }
-        }
-    }
 
     #[test]
     fn threads_change_no_verdict() {

@@ -36,6 +36,7 @@ mod portable;
 mod rule;
 mod sketch;
 mod suspicion;
+mod threads;
 
 pub use backend::{Backend, BackendChoice, EngineError};
 pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};

@@ -10,6 +10,7 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
 
 use crate::coefficients::coefficients;
+use crate::threads::Threads;
 use crate::{Batch, Verdicts, rule};
 
 /// Below this many signatures a group gains nothing over single verification.
@@ -46,7 +47,7 @@ fn group_is_valid(batch: &Batch<'_>, group: &[usize]) -> bool {
         .map(|&index| rule::hash(&batch.public_keys()[index], &batch.signatures()[index], batch.messages().at(index)))
         .collect();
     let signatures: Vec<[u8; 64]> = group.iter().map(|&index| batch.signatures()[index]).collect();
-    let Some(coefficients) = coefficients(&hashes, &signatures) else {
+    let Some(coefficients) = coefficients(Threads::One, &hashes, &signatures) else {
         return false;
     };
     let mut scalars = Vec::with_capacity(2 * group.len() + 1);

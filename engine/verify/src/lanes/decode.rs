@@ -4,21 +4,19 @@
 use super::point::Affine;
 use super::{Field, LANES, Mask, Packed3};
 
-/// Decodes `encodings` into the form in which points are added, `points[i]` for encoding i, and appends to `valid` one mask for each
+/// Decodes `encodings` into the form in which points are added, `points[i]` for encoding i, and makes one mask of `valid` for each
 /// eight: a one where the encoding is that of a curve point; other points are rubbish. Encodings must be canonical and x must not be
 /// 0, as the byte checks see to.
 #[inline(always)]
-pub(crate) fn decode<F: Field>(encodings: &[[u8; 32]], points: &mut Vec<Packed3>, valid: &mut Vec<Mask>) {
-    for chunk in encodings.chunks(2 * LANES) {
+pub(crate) fn decode<F: Field>(encodings: &[[u8; 32]], points: &mut [Packed3], valid: &mut [Mask]) {
+    let chunks = encodings.chunks(2 * LANES).zip(points.chunks_mut(2 * LANES)).zip(valid.chunks_mut(2));
+    for ((encodings, points), valid) in chunks {
         let mut halves = [[[0; 32]; LANES]; 2];
-        halves.as_flattened_mut()[..chunk.len()].copy_from_slice(chunk);
+        halves.as_flattened_mut()[..encodings.len()].copy_from_slice(encodings);
         let (decoded, masks) = decode_pair::<F>(&halves);
-        for (half, (decoded, mask)) in decoded.iter().zip(masks).enumerate() {
-            let count = chunk.len().saturating_sub(half * LANES).min(LANES);
-            if count > 0 {
-                points.extend_from_slice(&decoded.pack()[..count]);
-                valid.push(mask);
-            }
+        for (half, points) in points.chunks_mut(LANES).enumerate() {
+            points.copy_from_slice(&decoded[half].pack()[..points.len()]);
+            valid[half] = masks[half];
         }
     }
 }

@@ -10,12 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 
-use super::prepare::{Candidate, Work};
-use super::scalar::{self, ScaledSum};
-use super::{BaseTable, LANES, Signature, Terms, Vector};
+use super::combination::Combination;
+use super::prepare::{Candidate, Prepared};
+use super::{BaseTable, LANES, Mask, Packed3, Signature, Vector, scalar};
 use crate::known_keys::{KeyHasher, KnownKeys};
 use crate::suspicion::Suspicion;
-use crate::{Batch, Verdicts, rule};
+use crate::threads::Threads;
+use crate::{Batch, Verdicts};
 
 /// Up to this many signatures a combination gains nothing over single verdicts.
 const SINGLE_MAX: usize = 28;
@@ -39,7 +40,8 @@ impl<V: Vector> Verifier<V> {
     pub(crate) fn new(vector: V, known_keys_max: usize) -> Self {
         let encode = |multiple| EdwardsPoint::mul_base(&Scalar::from(multiple)).compress().to_bytes();
         let decode = |encodings: &[[u8; 32]]| {
-            let (mut points, mut valid) = (Vec::new(), Vec::new());
+            let mut points = vec![Packed3::ZERO; encodings.len()];
+            let mut valid = vec![0; encodings.len().div_ceil(LANES)];
             vector.decode(encodings, &mut points, &mut valid);
             points
         };
@@ -54,86 +56,75 @@ impl<V: Vector> Verifier<V> {
     }
 
     /// `suspicion` is what is known of the senders, and learns from this batch.
-    pub(crate) fn verify(&self, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
+    pub(crate) fn verify(&self, threads: Threads, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut work = idle().pop().unwrap_or_default();
         let mut verdicts = Verdicts::none_valid(batch.len());
-        work.prepare(self.vector, batch, self.base.base_point(), self.hasher, self.known.as_ref());
-        let candidates = std::mem::take(&mut work.candidates);
-        let combined = candidates.len() > SINGLE_MAX && work.draw_coefficients(batch);
-        match suspicion.group_len().filter(|_| combined) {
-            None => self.verify_single(batch, &work, &candidates, &mut verdicts),
+        let group_len = suspicion.group_len().filter(|_| batch.len() > SINGLE_MAX);
+        let prepared = &mut work.prepared;
+        prepared.read(self.vector, threads, batch, self.base.base_point(), self.hasher, self.known.as_ref());
+        let drawn = prepared.find_signers(threads, batch, group_len.is_some());
+        prepared.decode_keys(self.vector, threads);
+        let candidates = std::mem::take(&mut prepared.signers.candidates);
+        match group_len.filter(|_| drawn) {
+            None => self.verify_single(threads, batch, prepared, &candidates, &mut verdicts),
             Some(group_len) => {
                 for group in candidates.chunks(group_len) {
-                    let mut search =
-                        Search { verifier: self, batch, work: &mut work, verdicts: &mut verdicts, left: 0 };
-                    search.start(group);
+                    let (work, verdicts) = (&mut work, &mut verdicts);
+                    Search { verifier: self, threads, batch, work, verdicts, left: 0 }.start(group);
                 }
             }
         }
         suspicion.observe(candidates.len(), candidates.iter().filter(|c| !verdicts.get(c.index as usize)).count());
         if let Some(known) = &self.known {
-            work.keep_keys(batch, &candidates, &verdicts, known);
+            work.prepared.keep_keys(batch, &candidates, &verdicts, known);
         }
-        work.candidates = candidates;
+        work.prepared.signers.candidates = candidates;
         idle().push(work);
         verdicts
     }
 
-    /// Whether the combination of `candidates` is the identity.
-    fn all_hold(&self, batch: &Batch<'_>, work: &mut Work, candidates: &[Candidate]) -> bool {
-        work.wide.clear();
-        work.narrow.clear();
-        let mut base = ScaledSum::default();
-        for candidate in candidates {
-            let z = work.coefficients[candidate.number as usize];
-            base.add(z, response(batch, candidate));
-            work.narrow.push((candidate.r, z));
-            let scaled = scalar::scaled_hash(&work.hashes[candidate.number as usize], z);
-            // Terms of one signer are one term.
-            let signer = &mut work.signers[candidate.signer as usize];
-            match work.wide.get_mut(signer.term as usize).filter(|(place, _)| *place == signer.place) {
-                Some((_, sum)) => *sum = scalar::add(sum, &scaled),
-                None => {
-                    signer.term = work.wide.len() as u32;
-                    work.wide.push((signer.place, scaled));
-                }
-            }
-        }
-        work.wide.push((0, base.negated()));
-        let terms = Terms { points: &work.points, wide: &work.wide, narrow: &work.narrow };
-        self.vector.sum_is_zero(&mut work.msm, &terms)
-    }
-
-    fn verify_single(&self, batch: &Batch<'_>, work: &Work, candidates: &[Candidate], verdicts: &mut Verdicts) {
-        for group in candidates.chunks(LANES) {
+    fn verify_single(
+        &self,
+        threads: Threads,
+        batch: &Batch<'_>,
+        prepared: &Prepared,
+        candidates: &[Candidate],
+        verdicts: &mut Verdicts,
+    ) {
+        let Prepared { hashes, points, signers, .. } = prepared;
+        let mut valid: Vec<Mask> = vec![0; candidates.len().div_ceil(LANES)];
+        threads.for_each(candidates.chunks(LANES).zip(&mut valid), |(group, valid)| {
             let signatures: [Signature; LANES] = std::array::from_fn(|lane| {
                 let candidate = &group[lane.min(group.len() - 1)];
                 Signature {
-                    a: work.points[work.signers[candidate.signer as usize].place as usize],
-                    r: work.points[candidate.r as usize],
-                    k: scalar::hash_below_order(&work.hashes[candidate.number as usize]),
-                    s: *response(batch, candidate),
+                    a: points[signers.list[candidate.signer as usize].place as usize],
+                    r: points[candidate.r() as usize],
+                    k: scalar::hash_below_order(&hashes[candidate.number as usize]),
+                    s: *candidate.response(batch),
                 }
             });
-            let valid = self.vector.verify_single(&self.base, &signatures.each_ref());
-            for (lane, candidate) in group.iter().enumerate() {
-                if valid >> lane & 1 == 1 {
-                    verdicts.set_valid(candidate.index as usize);
-                }
+            *valid = self.vector.verify_single(&self.base, &signatures.each_ref());
+        });
+        for (at, candidate) in candidates.iter().enumerate() {
+            if valid[at / LANES] >> (at % LANES) & 1 == 1 {
+                verdicts.set_valid(candidate.index as usize);
             }
         }
     }
 }
 
-/// S of a signature.
-fn response<'a>(batch: &Batch<'a>, candidate: &Candidate) -> &'a [u8; 32] {
-    &rule::split(&batch.signatures()[candidate.index as usize])[1]
+/// The working memory of a batch.
+#[derive(Default)]
+struct Work {
+    prepared: Prepared,
+    combination: Combination,
 }
 
 /// The search for the bad signatures of one group.
 struct Search<'a, 'b, V> {
     verifier: &'a Verifier<V>,
+    threads: Threads,
     batch: &'a Batch<'b>,
     work: &'a mut Work,
     verdicts: &'a mut Verdicts,
@@ -150,12 +141,13 @@ impl<V: Vector> Search<'_, '_, V> {
     /// Gives all of `group` their verdicts, and tells whether all are valid. `fails` where that is known not to be.
     fn settle(&mut self, group: &[Candidate], fails: bool) -> bool {
         if group.len() <= SINGLE_MAX || !fails && self.left < group.len() {
-            self.verifier.verify_single(self.batch, self.work, group, self.verdicts);
+            self.verifier.verify_single(self.threads, self.batch, &self.work.prepared, group, self.verdicts);
             return group.iter().all(|candidate| self.verdicts.get(candidate.index as usize));
         }
         if !fails {
             self.left -= group.len();
-            if self.verifier.all_hold(self.batch, self.work, group) {
+            let Work { prepared, combination } = self.work;
+            if combination.is_identity(self.verifier.vector, self.threads, self.batch, prepared, group) {
                 group.iter().for_each(|candidate| self.verdicts.set_valid(candidate.index as usize));
                 return true;
             }

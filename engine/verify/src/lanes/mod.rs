@@ -5,11 +5,12 @@
 //! Everything generic is `inline(always)`: only so does it become part of a phase, the one place that has the CPU features
 //! switched on. An operation left outside would be slow, never wrong.
 
+mod combination;
 pub(crate) mod decode;
 mod equation;
 #[cfg(test)]
 pub(crate) mod field_tests;
-mod msm;
+pub(crate) mod msm;
 mod point;
 mod prepare;
 mod scalar;
@@ -17,11 +18,12 @@ pub(crate) mod sha512;
 pub(crate) mod single;
 #[cfg(test)]
 pub(crate) mod vector_tests;
+mod window;
 
 pub(crate) use equation::Verifier;
-pub(crate) use msm::{Msm, Terms};
 pub(crate) use sha512::Input;
 pub(crate) use single::{BaseTable, Signature};
+pub(crate) use window::{Biased, Buckets, LaneSums, Window};
 
 /// How many elements lie side by side, on every backend.
 pub(crate) const LANES: usize = 8;
@@ -135,9 +137,13 @@ pub(crate) trait Vector: Copy + Send + Sync {
     /// See [`sha512::hash`].
     fn hash(self, inputs: &[Input<'_>; LANES]) -> [[u8; 64]; LANES];
     /// See [`decode::decode`].
-    fn decode(self, encodings: &[[u8; 32]], points: &mut Vec<Packed3>, valid: &mut Vec<Mask>);
-    /// See [`Msm::is_zero`].
-    fn sum_is_zero(self, msm: &mut Msm, terms: &Terms<'_>) -> bool;
+    fn decode(self, encodings: &[[u8; 32]], points: &mut [Packed3], valid: &mut [Mask]);
+    /// See [`Buckets::sum`].
+    fn sum_window(self, buckets: &mut Buckets, window: Window, terms: &[Biased], points: &[Packed3]) -> LaneSums;
+    /// See [`msm::add_lanes`].
+    fn add_lanes(self, windows: &[LaneSums], sums: &mut [Packed4]);
+    /// See [`msm::are_zero`].
+    fn windows_are_zero(self, windows: &[Window], sums: &[Packed4]) -> bool;
     /// See [`single::verify`].
     fn verify_single(self, base: &BaseTable, signatures: &[&Signature; LANES]) -> Mask;
 }
@@ -163,14 +169,14 @@ macro_rules! impl_vector {
             fn decode(
                 self,
                 encodings: &[[u8; 32]],
-                points: &mut Vec<$crate::lanes::Packed3>,
-                valid: &mut Vec<$crate::lanes::Mask>,
+                points: &mut [$crate::lanes::Packed3],
+                valid: &mut [$crate::lanes::Mask],
             ) {
                 #[target_feature(enable = $features)]
                 fn phase(
                     encodings: &[[u8; 32]],
-                    points: &mut Vec<$crate::lanes::Packed3>,
-                    valid: &mut Vec<$crate::lanes::Mask>,
+                    points: &mut [$crate::lanes::Packed3],
+                    valid: &mut [$crate::lanes::Mask],
                 ) {
                     $crate::lanes::decode::decode::<$field>(encodings, points, valid);
                 }
@@ -178,13 +184,42 @@ macro_rules! impl_vector {
                 unsafe { phase(encodings, points, valid) }
             }
 
-            fn sum_is_zero(self, msm: &mut $crate::lanes::Msm, terms: &$crate::lanes::Terms<'_>) -> bool {
+            fn sum_window(
+                self,
+                buckets: &mut $crate::lanes::Buckets,
+                window: $crate::lanes::Window,
+                terms: &[$crate::lanes::Biased],
+                points: &[$crate::lanes::Packed3],
+            ) -> $crate::lanes::LaneSums {
                 #[target_feature(enable = $features)]
-                fn phase(msm: &mut $crate::lanes::Msm, terms: &$crate::lanes::Terms<'_>) -> bool {
-                    msm.is_zero::<$field>(terms)
+                fn phase(
+                    buckets: &mut $crate::lanes::Buckets,
+                    window: $crate::lanes::Window,
+                    terms: &[$crate::lanes::Biased],
+                    points: &[$crate::lanes::Packed3],
+                ) -> $crate::lanes::LaneSums {
+                    buckets.sum::<$field>(window, terms, points)
                 }
                 // SAFETY: as above.
-                unsafe { phase(msm, terms) }
+                unsafe { phase(buckets, window, terms, points) }
+            }
+
+            fn add_lanes(self, windows: &[$crate::lanes::LaneSums], sums: &mut [$crate::lanes::Packed4]) {
+                #[target_feature(enable = $features)]
+                fn phase(windows: &[$crate::lanes::LaneSums], sums: &mut [$crate::lanes::Packed4]) {
+                    $crate::lanes::msm::add_lanes::<$field>(windows, sums);
+                }
+                // SAFETY: as above.
+                unsafe { phase(windows, sums) }
+            }
+
+            fn windows_are_zero(self, windows: &[$crate::lanes::Window], sums: &[$crate::lanes::Packed4]) -> bool {
+                #[target_feature(enable = $features)]
+                fn phase(windows: &[$crate::lanes::Window], sums: &[$crate::lanes::Packed4]) -> bool {
+                    $crate::lanes::msm::are_zero::<$field>(windows, sums)
+                }
+                // SAFETY: as above.
+                unsafe { phase(windows, sums) }
             }
 
             fn verify_single(

@@ -45,6 +45,14 @@ impl ScaledSum {
         add_to(&mut self.0, &product::<4, 6>(&words(s), z));
     }
 
+    /// The sum of `sums`.
+    pub(crate) fn total(sums: &[Self]) -> Self {
+        sums.iter().fold(Self::default(), |mut total, sum| {
+            add_to(&mut total.0, &sum.0);
+            total
+        })
+    }
+
     /// The negative of the sum, modulo ℓ.
     pub(crate) fn negated(&self) -> Scalar {
         let mut wide = [0; 10];

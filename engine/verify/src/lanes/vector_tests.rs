@@ -8,7 +8,9 @@ use num_bigint::{BigInt, Sign};
 use sha2::{Digest, Sha512};
 
 use super::field_tests::{LIMBS, Random, inverse, modulo_p, p, packed_value};
-use super::{BaseTable, Input, LANES, Mask, Msm, Packed3, Signature, Terms, Vector};
+use super::msm::{Msm, Plan};
+use super::{BaseTable, Input, LANES, Mask, Packed3, Signature, Vector};
+use crate::threads::Threads;
 
 /// Writes the tests of a backend.
 macro_rules! backend_tests {
@@ -85,9 +87,8 @@ fn random_point(random: &mut Random) -> EdwardsPoint {
 }
 
 fn decode<V: Vector>(vector: V, encodings: &[[u8; 32]]) -> (Vec<Packed3>, Vec<Mask>) {
-    let (mut points, mut valid) = (Vec::new(), Vec::new());
+    let (mut points, mut valid) = (vec![Packed3::ZERO; encodings.len()], vec![0; encodings.len().div_ceil(LANES)]);
     vector.decode(encodings, &mut points, &mut valid);
-    assert_eq!((points.len(), valid.len()), (encodings.len(), encodings.len().div_ceil(LANES)));
     (points, valid)
 }
 
@@ -184,24 +185,33 @@ pub(crate) fn sums(vector: impl Vector) {
         let other = pool[random.below(pool.len())];
         pool[number] = if random.below(2) == 0 { other } else { -other };
     }
-    let mut points = packed(vector, &pool);
+    let mut points = vec![Packed3::IDENTITY];
+    points.extend(packed(vector, &pool));
     let last = points.len() as u32;
-    points.extend([Packed3::ZERO, Packed3::IDENTITY]);
+    points.push(Packed3::ZERO);
     let mut msm = Msm::default();
     let sizes = [0, 1, 2, 3, 5, 8, 13, 30, 60, 120, 250, 500, 1000, 2000, 3000];
     for (size, wide_count) in sizes.iter().flat_map(|&size| [(size, size / 2), (size, 0), (size, size)]) {
         let start = random.below(pool.len() - size + 1);
-        let places = start as u32..(start + size) as u32;
+        let places = start as u32 + 1..(start + size) as u32 + 1;
         let scalars: Vec<[u8; 32]> = (0..wide_count).map(|_| wide_scalar(&mut random)).collect();
         let mut wide: Vec<_> = places.clone().zip(scalars.iter().map(words)).collect();
-        let narrow: Vec<_> = places.skip(wide_count).map(|place| (place, narrow_scalar(&mut random))).collect();
+        let narrow: Vec<(u32, u128)> =
+            places.skip(wide_count).map(|place| (place, narrow_scalar(&mut random))).collect();
         let narrow_scalars = narrow.iter().map(|&(_, scalar)| Scalar::from(scalar));
         let scalars = scalars.iter().map(|&scalar| Scalar::from_bytes_mod_order(scalar)).chain(narrow_scalars);
         let summed =
             scalars.zip(&pool[start..]).fold(EdwardsPoint::identity(), |sum, (scalar, point)| sum + scalar * point);
 
-        let is_zero = |msm: &mut Msm, points: &[Packed3], wide: &[_]| {
-            vector.sum_is_zero(msm, &Terms { points, wide, narrow: &narrow })
+        let narrow: Vec<_> =
+            narrow.iter().map(|&(place, scalar)| (place, [scalar as u64, (scalar >> 64) as u64, 0, 0])).collect();
+        let is_zero = |msm: &mut Msm, points: &[Packed3], wide: &[(u32, [u64; 4])]| {
+            let plan = Plan::new(wide.len(), narrow.len());
+            let terms: Vec<_> = wide.iter().chain(&narrow).map(|(place, scalar)| (*place, plan.bias(scalar))).collect();
+            let [alone, together] =
+                [Threads::One, Threads::Pool].map(|threads| msm.is_zero(vector, threads, &plan, &terms, points));
+            assert_eq!(alone, together, "{size} terms");
+            alone
         };
         let expected = summed.mul_by_cofactor().is_identity();
         assert_eq!(is_zero(&mut msm, &points, &wide), expected, "{size} terms, {wide_count} of them wide");
