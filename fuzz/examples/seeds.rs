@@ -1,6 +1,6 @@
 //! Writes the seed corpus: `cargo run --example seeds`, in this folder. The same bytes every time but for storage's random seeds.
 
-use constellation_acs::{JournalEntry, Message as SubsetMessage, Step as SubsetStep, Value, Vote};
+use constellation_acs::{InstanceSet, JournalEntry, Message as SubsetMessage, Step as SubsetStep, Value, Vote};
 use constellation_chain::{BlackHole, COMMITTEE_MAX, Hash, Kind, Offer, Share, StarHead, Transaction, vrf};
 use constellation_fuzz::{Driver, Step, genesis, network_id, node_key, star_key};
 use constellation_node::NodeConfig;
@@ -59,11 +59,11 @@ fn subset() -> Anything {
     let votes = SubsetMessage::Votes(vec![
         Vote::Echo { proposer, root },
         Vote::Ready { proposer, root },
-        Vote::Agree { instance: 1, round: 0, step: SubsetStep::Echo, value: Value::One },
-        Vote::Agree { instance: 2, round: 1, step: SubsetStep::Echo3, value: Value::Bottom },
+        Vote::Agree { instances: InstanceSet::from_bits(0b1110), round: 0, step: SubsetStep::Echo, value: Value::One },
+        Vote::Agree { instances: InstanceSet::one(2), round: 1, step: SubsetStep::Echo3, value: Value::Bottom },
         Vote::Coin { instance: 1, round: 2, proof: vec![3; 4] },
         Vote::CoinMin { instance: 1, round: 2, owner: 2, proof: vec![4; 4] },
-        Vote::Decided { instance: 1, value: true },
+        Vote::Decided { instances: InstanceSet::one(1), value: true },
     ]);
     let payload = SubsetMessage::Payload { proposer, payload: b"payload"[..].into() };
     let pull = SubsetMessage::Pull { proposer, root };
@@ -160,7 +160,8 @@ fn journal_script(node: &Driver) -> Vec<u8> {
     let mut records: Vec<JournalRecord> = node.journal().to_vec();
     let entry = JournalEntry::Held { proposer: 1, payload: b"payload"[..].into() };
     records.push(JournalRecord { tier: Tier::Cluster(0), round: 1, entry });
-    let votes = vec![Vote::Agree { instance: 1, round: 0, step: SubsetStep::Echo, value: Value::One }];
+    let instances = InstanceSet::one(1);
+    let votes = vec![Vote::Agree { instances, round: 0, step: SubsetStep::Echo, value: Value::One }];
     let entry = JournalEntry::Sent(SubsetMessage::Votes(votes));
     records.push(JournalRecord { tier: Tier::Galaxy, round: 1, entry });
     let mut script = Vec::new();

@@ -227,6 +227,35 @@ fn bench_refuses_what_it_cannot_measure_and_strictly_what_is_noise() {
 }
 
 #[test]
+fn bench_acs_reports_each_committee_with_each_payload_over_both_networks() {
+    let small = ["bench", "acs", "--nodes", "1,4", "--payload-bytes", "0,100", "--epochs", "1"];
+    for (flags, network) in [(&[][..], "turns"), (&["--delivery", "single"], "single"), (&["--tcp"], "tcp")] {
+        let table = run(&[&small[..], flags].concat());
+        assert_eq!(table.code, 0, "{table:?}");
+        assert!(table.stdout.contains(network) && table.stdout.contains("NOISY: 1 epochs are too few"), "{table:?}");
+        let report = run(&[&small[..], flags, &["--json"]].concat()).json();
+        assert_eq!(report["network"], network);
+        let rows = report["rows"].as_array().unwrap();
+        let settings: Vec<_> = rows.iter().map(|row| (row["nodes"].as_u64(), row["payload_bytes"].as_u64())).collect();
+        assert_eq!(settings, [(1, 0), (1, 100), (4, 0), (4, 100)].map(|(nodes, bytes)| (Some(nodes), Some(bytes))));
+        for field in ["cpu_ms_per_epoch", "messages_per_epoch", "bytes_per_epoch"] {
+            assert!(rows[3][field].as_f64().unwrap() > 0.0, "{field} of {rows:?}");
+        }
+    }
+}
+
+#[test]
+fn bench_acs_refuses_what_it_cannot_measure_and_strictly_what_is_noise() {
+    run(&["bench", "acs", "--nodes", "4,129"]).expect_error(2, &["--nodes", "129", "128"]);
+    run(&["bench", "acs", "--payload-bytes", "1000000000"]).expect_error(2, &["--payload-bytes", "16777216"]);
+    run(&["bench", "acs", "--delivery", "post"]).expect_error(2, &["post", "turns"]);
+    run(&["bench", "acs", "--delivery", "steps", "--tcp"]).expect_error(2, &["--delivery", "--tcp"]);
+    let noisy = run(&["bench", "acs", "--nodes", "4", "--epochs", "2", "--strict"]);
+    assert_eq!(noisy.code, 1);
+    assert!(noisy.stdout.contains("250000") && noisy.stderr.contains("2 epochs are too few"), "{noisy:?}");
+}
+
+#[test]
 fn help_of_the_program_documents_the_exit_codes() {
     let help = run(&["--help"]);
     assert_eq!(help.code, 0);
@@ -255,7 +284,7 @@ fn help_of_every_command_shows_examples() {
     }
     let mut seen = Vec::new();
     check(&[], &mut seen);
-    for command in ["verify", "bench verify", "log bounds", "log print", "log verify", "log repair"] {
+    for command in ["verify", "bench acs", "bench verify", "log bounds", "log print", "log verify", "log repair"] {
         assert!(seen.iter().any(|path| path == command), "{command} is not in {seen:?}");
     }
 }

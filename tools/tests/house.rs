@@ -14,7 +14,7 @@ const HOUSE: &[(&str, &str, &[&str])] = &[
     ("storage", "storage", &[]),
     ("engine/protocol", "protocol", &["acs", "chain"]),
     ("engine/node", "node", &["acs", "chain", "net", "protocol", "storage", "verify"]),
-    ("benches", "benches", &["verify"]),
+    ("benches", "benches", &["acs", "verify"]),
     ("tools", "tools", &["benches", "chain", "node", "storage", "verify"]),
 ];
 

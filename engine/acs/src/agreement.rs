@@ -60,9 +60,9 @@
 //! rounds are then obeyed as before; their outcomes are no longer used, as the votes that followed from them are cast.
 
 use crate::coin::{Coin, Counted, Phase, Share};
-use crate::committee::{Committee, NodeSet};
+use crate::committee::{Committee, InstanceSet, NodeSet};
 use crate::fault::FaultKind;
-use crate::message::{COIN_PROOF_MAX_BYTES, Message, Step, Value, Vote};
+use crate::message::{COIN_PROOF_MAX_BYTES, Step, Value, Vote};
 use crate::outbox::Outbox;
 use crate::round::{FIRST_COIN_ROUND, Place, Round};
 
@@ -261,7 +261,7 @@ impl Agreement {
             return;
         }
         let votes = self.rounds[far as usize].own_votes(&self.place(far), coin);
-        out.send(peer, Message::Votes(votes));
+        out.repeat(peer, votes);
     }
 
     fn on_new_vote(&mut self, round: u32, coin: &impl Coin, out: &mut Outbox) {
@@ -312,8 +312,7 @@ impl Agreement {
         }
         self.decided = Some(value);
         self.decided_by[usize::from(value)].insert(self.committee.me);
-        let instance = self.instance;
-        out.vote(Vote::Decided { instance, value });
+        out.vote(Vote::Decided { instances: InstanceSet::one(self.instance), value });
         self.count_decisions(coin, out);
     }
 

@@ -3,7 +3,7 @@
 //! one seed.
 
 use super::*;
-use crate::message::{JournalEntry, Outgoing, Target};
+use crate::message::{JournalEntry, Message, Outgoing, Target};
 
 const RUNS: u64 = 20_000;
 const DELIVERIES_MAX: usize = 100_000;
@@ -376,7 +376,7 @@ fn restores_to_the_same(machine: &Agreement, sent: &[Vote], coin: &TestCoin) {
         let votes = |of: &Agreement| of.rounds[round as usize].own_votes(&of.place(round), coin);
         assert_eq!(votes(&restored), votes(machine));
     }
-    restore(&mut restored, Vote::Decided { instance: 0, value: true }, coin);
+    restore(&mut restored, Vote::Decided { instances: InstanceSet::one(0), value: true }, coin);
     assert_eq!(restored.decided(), Some(true));
 }
 

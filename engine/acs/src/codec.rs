@@ -16,15 +16,21 @@
 //!   0x02  proposer:1  root:32                                       Ready
 //!   0x03  instance:1  round:4  proof_len:1  proof:proof_len         Coin
 //!   0x04  instance:1  round:4  owner:1  proof_len:1  proof          CoinMin
-//!   0x10 | value      instance:1                                    Decided,  value 0 or 1
-//!   0x2v | step << 2  instance:1  round:4                           Agree,    0x20 + 4·step (0..=4) + value (0, 1, 2 = ⊥)
+//!   0x30 | value      instances                                     Decided,  value 0 or 1
+//!   0x40 | vote       round:4  instances                            Agree,    vote 4·step (0..=4) + value (0, 1, 2 = ⊥)
+//!
+//! instances
+//!   len:1  bits:len   bit i of byte j is agreement 8·j + i; 1 ≤ len ≤ 16, and the last byte is not zero
 //! ```
 //!
 //! A payload, a piece and the votes run to the end of the message: the frame around it has the length. How many hashes a
-//! branch has follows from the index and the committee's size.
+//! branch has follows from the index and the committee's size. A vote has one form of bytes: there is no vote in no
+//! agreement, and a set ends with its last member's byte, whatever the committee's size. (0x1. and 0x2. were votes for one
+//! agreement each. They are not used again, so that an old journal is not misread.)
 
 use std::sync::Arc;
 
+use crate::committee::{InstanceSet, MAX_NODES};
 use crate::fragment::{Fragment, branch_len};
 use crate::message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Root, Step, Value, Vote};
 
@@ -41,11 +47,14 @@ const ECHO: u8 = 0x01;
 const READY: u8 = 0x02;
 const COIN: u8 = 0x03;
 const COIN_MIN: u8 = 0x04;
-const DECIDED: u8 = 0x10;
-const AGREE: u8 = 0x20;
+const DECIDED: u8 = 0x30;
+const AGREE: u8 = 0x40;
 
-/// An agreement's vote, the most frequent kind, in bytes.
-const AGREE_BYTES: usize = 6;
+/// A broadcast's vote, the most frequent kind, in bytes.
+const ROOT_VOTE_BYTES: usize = 34;
+
+/// A set of agreements in bytes, without its length.
+const INSTANCES_MAX_BYTES: usize = MAX_NODES / 8;
 
 /// Why bytes are not a message. Always the sender's fault (or, in a journal, a damaged record).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +74,9 @@ pub enum DecodeError {
     /// A coin proof above the limit.
     #[error("a coin proof of {0} bytes is above {COIN_PROOF_MAX_BYTES}")]
     ProofTooLong(usize),
+    /// A set of agreements that is empty, too long, or ends in zeros: none of the one form that sets have.
+    #[error("a set of agreements is empty, longer than {INSTANCES_MAX_BYTES} bytes or ends in zeros")]
+    InstancesMalformed,
 }
 
 impl Message {
@@ -77,7 +89,7 @@ impl Message {
             }
             Self::Votes(votes) => {
                 out.push(VOTES);
-                out.reserve(votes.len() * AGREE_BYTES);
+                out.reserve(votes.len() * ROOT_VOTE_BYTES);
                 for vote in votes {
                     encode_vote(vote, out);
                 }
@@ -102,7 +114,7 @@ impl Message {
         match reader.byte()? {
             PAYLOAD => Ok(Self::Payload { proposer: reader.node()?, payload: reader.remainder() }),
             VOTES => {
-                let mut votes = Vec::with_capacity(reader.rest.len() / AGREE_BYTES);
+                let mut votes = Vec::with_capacity(reader.rest.len().div_ceil(ROOT_VOTE_BYTES));
                 while !reader.rest.is_empty() {
                     votes.push(decode_vote(&mut reader)?);
                 }
@@ -185,9 +197,10 @@ fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {
             out.extend([READY, *proposer as u8]);
             out.extend_from_slice(root);
         }
-        Vote::Agree { instance, round, step, value } => {
-            let tag = AGREE | (*step as u8) << 2 | *value as u8;
-            encode_slot(tag, *instance, *round, out);
+        Vote::Agree { instances, round, step, value } => {
+            out.push(AGREE | (*step as u8) << 2 | *value as u8);
+            out.extend(round.to_le_bytes());
+            encode_instances(*instances, out);
         }
         Vote::Coin { instance, round, proof } => {
             encode_slot(COIN, *instance, *round, out);
@@ -199,8 +212,9 @@ fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {
             out.extend([*owner as u8, proof.len() as u8]);
             out.extend_from_slice(proof);
         }
-        Vote::Decided { instance, value } => {
-            out.extend([DECIDED | *value as u8, *instance as u8]);
+        Vote::Decided { instances, value } => {
+            out.push(DECIDED | *value as u8);
+            encode_instances(*instances, out);
         }
     }
 }
@@ -208,6 +222,13 @@ fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {
 fn encode_slot(tag: u8, instance: u16, round: u32, out: &mut Vec<u8>) {
     out.extend([tag, instance as u8]);
     out.extend(round.to_le_bytes());
+}
+
+fn encode_instances(instances: InstanceSet, out: &mut Vec<u8>) {
+    let bits = instances.bits();
+    let len = (u128::BITS - bits.leading_zeros()).div_ceil(8) as usize;
+    out.push(len as u8);
+    out.extend_from_slice(&bits.to_le_bytes()[..len]);
 }
 
 fn decode_vote(reader: &mut Reader) -> Result<Vote, DecodeError> {
@@ -222,10 +243,10 @@ fn decode_vote(reader: &mut Reader) -> Result<Vote, DecodeError> {
             owner: reader.node()?,
             proof: reader.proof()?,
         },
-        _ if tag & !1 == DECIDED => Vote::Decided { instance: reader.instance()?, value: tag & 1 == 1 },
+        _ if tag & !1 == DECIDED => Vote::Decided { instances: reader.instances()?, value: tag & 1 == 1 },
         _ => {
             let (step, value) = agree_tag(tag).ok_or(DecodeError::UnknownKind(tag))?;
-            Vote::Agree { instance: reader.instance()?, round: reader.round()?, step, value }
+            Vote::Agree { round: reader.round()?, instances: reader.instances()?, step, value }
         }
     })
 }
@@ -267,6 +288,24 @@ impl<'a> Reader<'a> {
 
     fn instance(&mut self) -> Result<u16, DecodeError> {
         self.node().map(|node| node as u16)
+    }
+
+    fn instances(&mut self) -> Result<InstanceSet, DecodeError> {
+        let len = usize::from(self.byte()?);
+        if !(1..=INSTANCES_MAX_BYTES).contains(&len) {
+            return Err(DecodeError::InstancesMalformed);
+        }
+        let mut bytes = [0; INSTANCES_MAX_BYTES];
+        bytes[..len].copy_from_slice(self.take(len)?);
+        if bytes[len - 1] == 0 {
+            return Err(DecodeError::InstancesMalformed);
+        }
+        let bits = u128::from_le_bytes(bytes);
+        let last = u128::BITS - 1 - bits.leading_zeros();
+        if last as usize >= self.n {
+            return Err(DecodeError::NoSuchNode(last as u8));
+        }
+        Ok(InstanceSet::from_bits(bits))
     }
 
     fn round(&mut self) -> Result<u32, DecodeError> {

@@ -1,4 +1,5 @@
-//! The size of a committee, its two thresholds, and sets of its members. Nothing here knows a message.
+//! The size of a committee, its two thresholds, and sets of its members and of its agreements. Nothing here knows a
+//! message.
 
 /// The largest committee: a set of nodes is one `u128`.
 pub const MAX_NODES: usize = 128;
@@ -36,6 +37,51 @@ impl NodeSet {
         let start = start % MAX_NODES;
         let turned = others.rotate_right(start as u32);
         (others != 0).then(|| (turned.trailing_zeros() as usize + start) % MAX_NODES)
+    }
+}
+
+/// A set of agreements, one bit each, as votes name them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceSet(u128);
+
+impl InstanceSet {
+    /// The set with bit i for agreement i.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The set of one agreement.
+    ///
+    /// # Panics
+    /// When no committee has it: [`MAX_NODES`] or above.
+    pub const fn one(instance: u16) -> Self {
+        assert!((instance as usize) < MAX_NODES, "no committee has that agreement");
+        Self(1 << instance)
+    }
+
+    /// Bit i for agreement i.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Adds all of another set.
+    pub fn extend(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// Its members, in ascending order.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let next = (rest != 0).then(|| rest.trailing_zeros() as u16);
+            rest &= rest.wrapping_sub(1);
+            next
+        })
     }
 }
 
@@ -102,5 +148,15 @@ mod tests {
         other.insert(6);
         let rest = set.without(&other);
         assert_eq!((rest.len(), rest.contains(5), rest.contains(3)), (3, false, true));
+    }
+
+    #[test]
+    fn a_set_of_agreements_lists_them_in_order() {
+        let mut set = InstanceSet::one(127);
+        set.extend(InstanceSet::from_bits(0b1001));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 3, 127]);
+        assert_eq!(set.bits(), 1 << 127 | 0b1001);
+        assert_eq!(InstanceSet::default().iter().next(), None);
+        assert!(InstanceSet::default().is_empty() && !set.is_empty());
     }
 }

@@ -67,7 +67,7 @@ pub use agreement::ROUNDS_AHEAD_MAX;
 pub use broadcast::CODED_FROM_BYTES;
 pub use codec::DecodeError;
 pub use coin::Coin;
-pub use committee::MAX_NODES;
+pub use committee::{InstanceSet, MAX_NODES};
 pub use fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
 pub use fragment::Fragment;
 pub use message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};

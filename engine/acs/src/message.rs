@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::committee::InstanceSet;
 use crate::fragment::Fragment;
 
 /// Names a payload: its BLAKE3 hash in the digest form, the root over its fragments in the coded form.
@@ -40,7 +41,7 @@ pub enum Message {
     },
 }
 
-/// One vote in one broadcast or agreement.
+/// One vote in one broadcast, or the same one in several agreements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Vote {
     /// "I hold the proposer's payload with this root, or my fragment of it."
@@ -57,11 +58,11 @@ pub enum Vote {
         /// The payload.
         root: Root,
     },
-    /// A vote in a step of an agreement's round.
+    /// A vote in a step of a round.
     Agree {
-        /// The agreement.
-        instance: u16,
-        /// Its round.
+        /// The agreements.
+        instances: InstanceSet,
+        /// Their round.
         round: u32,
         /// The step of the round.
         step: Step,
@@ -90,8 +91,8 @@ pub enum Vote {
     },
     /// "I decided."
     Decided {
-        /// The agreement.
-        instance: u16,
+        /// The agreements.
+        instances: InstanceSet,
         /// What was decided.
         value: bool,
     },

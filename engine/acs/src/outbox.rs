@@ -1,17 +1,24 @@
 //! What the machines of one node have to say, gathered until the caller takes it; and the faults they saw.
+//!
+//! Votes that are the same but for the agreement become one, so that what n agreements have to say takes little more than
+//! what one has. Taken out of the order they were cast in, they leave in the order of rounds and steps: whoever reads them,
+//! a peer or this node after a crash, sees an agreement's rounds one after the other, each beginning with an echo.
 
 use std::sync::Arc;
 
+use crate::committee::InstanceSet;
 use crate::fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
 use crate::fragment::Fragment;
-use crate::message::{JournalEntry, Message, Outgoing, Root, Target, Vote};
+use crate::message::{JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};
 
 /// Filled by the machines, emptied by `take_outgoing`.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     payloads: Vec<JournalEntry>,
-    votes: Vec<Vote>,
     messages: Vec<(Target, Message)>,
+    votes: Bundle,
+    /// By peer.
+    repeats: Vec<(usize, Bundle)>,
     faults: Vec<Fault>,
 }
 
@@ -19,6 +26,17 @@ impl Outbox {
     /// A vote for everybody; its caster has counted it already.
     pub fn vote(&mut self, vote: Vote) {
         self.votes.push(vote);
+    }
+
+    /// Votes that all have been sent before, for a peer that could not store them.
+    pub fn repeat(&mut self, to: usize, votes: Vec<Vote>) {
+        let index = self.repeats.iter().position(|(peer, _)| *peer == to).unwrap_or_else(|| {
+            self.repeats.push((to, Bundle::default()));
+            self.repeats.len() - 1
+        });
+        for vote in votes {
+            self.repeats[index].1.push(vote);
+        }
     }
 
     /// My own proposal, for everybody.
@@ -59,15 +77,120 @@ impl Outbox {
     pub fn take_outgoing(&mut self) -> Outgoing {
         let mut outgoing =
             Outgoing { journal: std::mem::take(&mut self.payloads), messages: std::mem::take(&mut self.messages) };
-        if !self.votes.is_empty() {
-            let votes = Message::Votes(std::mem::take(&mut self.votes));
+        let votes = self.votes.take();
+        if !votes.is_empty() {
+            let votes = Message::Votes(votes);
             outgoing.journal.push(JournalEntry::Sent(votes.clone()));
             outgoing.messages.push((Target::All, votes));
+        }
+        for (peer, mut votes) in self.repeats.drain(..) {
+            outgoing.messages.push((Target::One(peer), Message::Votes(votes.take())));
         }
         outgoing
     }
 
     pub fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults)
+    }
+}
+
+/// Votes that leave in one message.
+#[derive(Debug, Default)]
+struct Bundle {
+    /// Of broadcasts, in the order they were cast.
+    broadcasts: Vec<Vote>,
+    /// By round, step and value. There are few at a time: rounds in progress, and most agreements are in the same step.
+    agree: Vec<((u32, Step, Value), InstanceSet)>,
+    /// Coins, in the order they were cast.
+    coins: Vec<Vote>,
+    /// By value.
+    decided: [InstanceSet; 2],
+}
+
+impl Bundle {
+    fn push(&mut self, vote: Vote) {
+        match vote {
+            Vote::Echo { .. } | Vote::Ready { .. } => self.broadcasts.push(vote),
+            Vote::Coin { .. } | Vote::CoinMin { .. } => self.coins.push(vote),
+            Vote::Decided { instances, value } => self.decided[usize::from(value)].extend(instances),
+            Vote::Agree { instances, round, step, value } => {
+                let slot = (round, step, value);
+                match self.agree.iter_mut().find(|(other, _)| *other == slot) {
+                    Some((_, others)) => others.extend(instances),
+                    None => self.agree.push((slot, instances)),
+                }
+            }
+        }
+    }
+
+    /// Coins come after the echoes of their rounds.
+    fn take(&mut self) -> Vec<Vote> {
+        let Self { broadcasts, mut agree, coins, decided } = std::mem::take(self);
+        agree.sort_unstable_by_key(|((round, step, value), _)| (*round, *step as u8, *value as u8));
+        let mut votes = broadcasts;
+        let agree = agree.into_iter();
+        votes.extend(agree.map(|((round, step, value), instances)| Vote::Agree { instances, round, step, value }));
+        votes.extend(coins);
+        for (value, instances) in [false, true].into_iter().zip(decided) {
+            if !instances.is_empty() {
+                votes.push(Vote::Decided { instances, value });
+            }
+        }
+        votes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agree(instance: u16, round: u32, step: Step) -> Vote {
+        Vote::Agree { instances: InstanceSet::one(instance), round, step, value: Value::One }
+    }
+
+    fn decided(instances: u128, value: bool) -> Vote {
+        Vote::Decided { instances: InstanceSet::from_bits(instances), value }
+    }
+
+    #[test]
+    fn votes_that_differ_in_the_agreement_only_leave_as_one_in_the_order_of_rounds() {
+        let mut out = Outbox::default();
+        let coin = Vote::Coin { instance: 0, round: 2, proof: vec![1] };
+        let echo = Vote::Echo { proposer: 0, root: [1; 32] };
+        let cast = [
+            decided(1 << 3, true),
+            coin.clone(),
+            agree(0, 2, Step::Echo),
+            agree(5, 1, Step::Echo2),
+            agree(5, 2, Step::Echo),
+            agree(5, 1, Step::Echo),
+            echo.clone(),
+            decided(1 << 1, true),
+        ];
+        for vote in cast {
+            out.vote(vote);
+        }
+        let both =
+            Vote::Agree { instances: InstanceSet::from_bits(0b10_0001), round: 2, step: Step::Echo, value: Value::One };
+        let votes = vec![echo, agree(5, 1, Step::Echo), agree(5, 1, Step::Echo2), both, coin, decided(0b1010, true)];
+        let votes = Message::Votes(votes);
+        let expected =
+            Outgoing { journal: vec![JournalEntry::Sent(votes.clone())], messages: vec![(Target::All, votes)] };
+        assert_eq!(out.take_outgoing(), expected);
+        assert_eq!(out.take_outgoing(), Outgoing::default());
+    }
+
+    #[test]
+    fn what_is_repeated_for_a_peer_is_one_message_and_not_journalled() {
+        let mut out = Outbox::default();
+        for (peer, instance) in [(2, 0), (1, 0), (2, 1)] {
+            out.repeat(peer, vec![agree(instance, 7, Step::Echo)]);
+        }
+        let Outgoing { journal, messages } = out.take_outgoing();
+        let votes = |instances| {
+            let instances = InstanceSet::from_bits(instances);
+            Message::Votes(vec![Vote::Agree { instances, round: 7, step: Step::Echo, value: Value::One }])
+        };
+        assert_eq!((journal, messages), (vec![], vec![(Target::One(2), votes(3)), (Target::One(1), votes(1))]));
     }
 }

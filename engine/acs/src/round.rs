@@ -2,7 +2,7 @@
 //! next, and why all this is right, is in `agreement`.
 
 use crate::coin::{Coin, CoinRound, Counted, Phase, Share};
-use crate::committee::{Committee, NodeSet};
+use crate::committee::{Committee, InstanceSet, NodeSet};
 use crate::message::{COIN_PROOF_MAX_BYTES, Step, Value, Vote};
 use crate::outbox::Outbox;
 
@@ -241,7 +241,7 @@ impl Round {
 }
 
 fn agree(place: &Place, step: Step, value: Value) -> Vote {
-    Vote::Agree { instance: place.instance, round: place.round, step, value }
+    Vote::Agree { instances: InstanceSet::one(place.instance), round: place.round, step, value }
 }
 
 fn own_proof(place: &Place, coin: &impl Coin) -> Vec<u8> {

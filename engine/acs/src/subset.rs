@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::agreement::Agreement;
 use crate::broadcast::{Broadcast, Form};
 use crate::coin::{Coin, Phase, Share};
-use crate::committee::Committee;
+use crate::committee::{Committee, InstanceSet};
 use crate::fault::{Fault, FaultKind};
 use crate::message::{JournalEntry, Message, Outgoing, Vote};
 use crate::outbox::Outbox;
@@ -161,8 +161,8 @@ impl<C: Coin> Subset<C> {
         }
     }
 
-    /// Everything that has to leave since the last call: at most one [`Message::Votes`] to all, my proposal,
-    /// fragments, pulls and answers to pulls, and votes repeated for a peer that was many rounds behind.
+    /// Everything that has to leave since the last call: my proposal, fragments, pulls and answers to pulls, at most one
+    /// [`Message::Votes`] to all, and one to each peer that was many rounds behind.
     pub fn take_outgoing(&mut self) -> Outgoing {
         self.out.take_outgoing()
     }
@@ -191,12 +191,15 @@ impl<C: Coin> Subset<C> {
             Vote::Ready { proposer, root } => {
                 broadcasts.get_mut(proposer).map(|broadcast| broadcast.on_vote(from, Kind::Ready, root, out))
             }
-            Vote::Agree { instance, round, step, value } => agreements
-                .get_mut(usize::from(instance))
-                .map(|agreement| agreement.on_agree(from, (round, step, value), coin, out)),
-            Vote::Decided { instance, value } => {
-                agreements.get_mut(usize::from(instance)).map(|agreement| agreement.on_decided(from, value, coin, out))
-            }
+            Vote::Agree { instances, round, step, value } => instances.iter().try_for_each(|instance| {
+                let agreement = agreements.get_mut(usize::from(instance))?;
+                agreement.on_agree(from, (round, step, value), coin, out);
+                Some(())
+            }),
+            Vote::Decided { instances, value } => instances.iter().try_for_each(|instance| {
+                agreements.get_mut(usize::from(instance))?.on_decided(from, value, coin, out);
+                Some(())
+            }),
             Vote::Coin { .. } | Vote::CoinMin { .. } => {
                 CoinVote::of(vote, from).filter(|vote| vote.share.owner < broadcasts.len()).and_then(|vote| {
                     let agreement = agreements.get_mut(vote.instance)?;
@@ -250,13 +253,13 @@ impl<C: Coin> Subset<C> {
                     broadcast.restore_vote(Kind::Ready, root);
                 }
             }
-            Vote::Agree { instance, round, step, value } => {
-                if let Some(agreement) = self.agreements.get_mut(usize::from(instance)) {
+            Vote::Agree { instances, round, step, value } => {
+                for agreement in self.agreements_of(instances) {
                     agreement.restore_agree(round, step, value);
                 }
             }
-            Vote::Decided { instance, value } => {
-                if let Some(agreement) = self.agreements.get_mut(usize::from(instance)) {
+            Vote::Decided { instances, value } => {
+                for agreement in self.agreements_of(instances) {
                     agreement.restore_decided(value);
                 }
             }
@@ -268,6 +271,11 @@ impl<C: Coin> Subset<C> {
                 }
             }
         }
+    }
+
+    fn agreements_of(&mut self, instances: InstanceSet) -> impl Iterator<Item = &mut Agreement> {
+        let is_meant = move |instance: u16| instances.bits() >> instance & 1 == 1;
+        (0..).zip(&mut self.agreements).filter(move |(instance, _)| is_meant(*instance)).map(|(_, agreement)| agreement)
     }
 
     /// Carries results from broadcasts to agreements and on to the output, until nothing changes.

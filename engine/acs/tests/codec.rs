@@ -1,7 +1,8 @@
 //! Messages and journal entries survive their bytes, and no bytes panic.
 
 use constellation_acs::{
-    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, Fragment, JournalEntry, Message, Step, Subset, Value, Vote,
+    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, Fragment, InstanceSet, JournalEntry, MAX_NODES, Message, Step,
+    Subset, Value, Vote,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,14 +10,18 @@ use proptest::sample::select;
 
 const N: usize = 7;
 
+fn instances() -> impl Strategy<Value = InstanceSet> {
+    (1u128..1 << N).prop_map(InstanceSet::from_bits)
+}
+
 fn vote() -> impl Strategy<Value = Vote> {
     let slot = || (0..N as u16, any::<u32>());
     let proof = || vec(any::<u8>(), 0..=COIN_PROOF_MAX_BYTES);
     prop_oneof![
         (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Vote::Echo { proposer, root }),
         (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Vote::Ready { proposer, root }),
-        (slot(), select(&Step::ALL[..]), select(&Value::ALL[..]))
-            .prop_map(|((instance, round), step, value)| Vote::Agree { instance, round, step, value }),
+        (instances(), any::<u32>(), select(&Step::ALL[..]), select(&Value::ALL[..]))
+            .prop_map(|(instances, round, step, value)| Vote::Agree { instances, round, step, value }),
         (slot(), proof()).prop_map(|((instance, round), proof)| Vote::Coin { instance, round, proof }),
         (slot(), 0..N, proof()).prop_map(|((instance, round), owner, proof)| Vote::CoinMin {
             instance,
@@ -24,7 +29,7 @@ fn vote() -> impl Strategy<Value = Vote> {
             owner,
             proof
         }),
-        (0..N as u16, any::<bool>()).prop_map(|(instance, value)| Vote::Decided { instance, value }),
+        (instances(), any::<bool>()).prop_map(|(instances, value)| Vote::Decided { instances, value }),
     ]
 }
 
@@ -105,6 +110,20 @@ proptest! {
         }
     }
 
+    /// The same, from bytes that are nearly right.
+    #[test]
+    fn a_changed_message_decodes_to_one_form_or_not(message in message(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(message) = Message::decode(&bytes, N) {
+            let mut again = Vec::new();
+            message.encode(&mut again);
+            prop_assert_eq!(again, bytes);
+        }
+    }
+
     /// Messages that no honest node sends, in any order, never panic.
     #[test]
     fn a_machine_survives_anything(messages in vec((0..N + 2, message()), 0..60)) {
@@ -124,7 +143,7 @@ proptest! {
 fn a_journal_that_leaps_is_not_followed() {
     let round = u32::MAX;
     let votes = vec![
-        Vote::Agree { instance: 1, round, step: Step::Echo, value: Value::One },
+        Vote::Agree { instances: InstanceSet::one(1), round, step: Step::Echo, value: Value::One },
         Vote::Coin { instance: 2, round, proof: vec![1] },
         Vote::CoinMin { instance: 3, round, owner: 1, proof: vec![1] },
     ];
@@ -139,9 +158,10 @@ fn damaged_messages_are_refused() {
     assert_eq!(decode(&[]), Some(DecodeError::Truncated));
     assert_eq!(decode(&[9]), Some(DecodeError::UnknownKind(9)));
     assert_eq!(decode(&[1, 7]), Some(DecodeError::NoSuchNode(7)));
-    assert_eq!(decode(&[2, 0x10]), Some(DecodeError::Truncated));
-    assert_eq!(decode(&[2, 0x23, 0]), Some(DecodeError::UnknownKind(0x23)));
-    assert_eq!(decode(&[2, 0x34, 0]), Some(DecodeError::UnknownKind(0x34)));
+    assert_eq!(decode(&[2, 0x30]), Some(DecodeError::Truncated));
+    for unknown in [0x10, 0x20, 0x32, 0x3f, 0x43, 0x54] {
+        assert_eq!(decode(&[2, unknown, 0]), Some(DecodeError::UnknownKind(unknown)));
+    }
     let long_proof = [2, 0x03, 0, 2, 0, 0, 0, 129];
     assert_eq!(decode(&long_proof), Some(DecodeError::ProofTooLong(129)));
     let pull = [[3, 0].as_slice(), &[5; 32]].concat();
@@ -152,4 +172,23 @@ fn damaged_messages_are_refused() {
     assert_eq!(decode(&fragment), None);
     assert_eq!(decode(&fragment[..fragment.len() - 1]), Some(DecodeError::Truncated));
     assert_eq!(decode(&[4, 0, 7]), Some(DecodeError::NoSuchNode(7)));
+}
+
+/// Sets of agreements have one form: their length is that of the last member's byte, and there is a last member.
+#[test]
+fn sets_of_agreements_are_as_long_as_they_must_be() {
+    let decode = |n: usize, len: u8, bits: &[u8]| Message::decode(&[&[2, 0x31, len], bits].concat(), n);
+    let decided = |bits| {
+        let instances = InstanceSet::from_bits(bits);
+        Ok(Message::Votes(vec![Vote::Decided { instances, value: true }]))
+    };
+    assert_eq!(decode(N, 1, &[0x41]), decided(0x41));
+    assert_eq!(decode(N, 1, &[0x81]), Err(DecodeError::NoSuchNode(7)));
+    assert_eq!(decode(N, 2, &[0x01, 0x01]), Err(DecodeError::NoSuchNode(8)));
+    assert_eq!(decode(9, 2, &[0x01, 0x01]), decided(0x101));
+    for (len, bits) in [(0, &[][..]), (1, &[0]), (2, &[1, 0]), (16, &[0; 16]), (17, &[1; 17]), (255, &[1; 17])] {
+        assert_eq!(decode(MAX_NODES, len, bits), Err(DecodeError::InstancesMalformed), "{len} {bits:?}");
+    }
+    assert_eq!(decode(MAX_NODES, 2, &[1]), Err(DecodeError::Truncated));
+    assert_eq!(decode(MAX_NODES, 16, &[0xff; 16]), decided(u128::MAX));
 }

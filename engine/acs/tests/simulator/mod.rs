@@ -3,11 +3,13 @@
 
 mod fragments;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use constellation_acs::{Coin, Config, FaultKind, JournalEntry, Message, Step, Subset, Target, Value, Vote};
+use constellation_acs::{
+    Coin, Config, FaultKind, InstanceSet, JournalEntry, Message, Root, Step, Subset, Target, Value, Vote,
+};
 use fragments::Scheme;
 
 pub const PAYLOAD_MAX_BYTES: usize = 64;
@@ -119,6 +121,8 @@ pub struct Network {
     nodes: Vec<Node>,
     order: Order,
     slow_links: BTreeSet<(usize, usize)>,
+    /// By proposer and variant.
+    coded_roots: BTreeMap<(usize, usize), Root>,
     fast: Vec<Packet>,
     slow: Vec<Packet>,
     deliveries: usize,
@@ -169,7 +173,10 @@ impl Network {
             let coded = rng.one_in(coded_one_in);
             Node {
                 nature,
-                schemes: fragments::schemes(&mut rng, (me, n)),
+                schemes: match nature {
+                    Nature::Liar { .. } => fragments::schemes(&mut rng, (me, n)),
+                    Nature::Honest | Nature::Silent => Vec::new(),
+                },
                 machine: Subset::new(config(me, n, coded), TestCoin { me, seed }),
                 journal: Vec::new(),
                 sent: Vec::new(),
@@ -182,6 +189,7 @@ impl Network {
             nodes,
             order,
             slow_links,
+            coded_roots: BTreeMap::new(),
             fast: Vec::new(),
             slow: Vec::new(),
             deliveries: 0,
@@ -434,10 +442,10 @@ impl Network {
             }
             Message::Votes(votes) => {
                 let mut lies = Vec::new();
-                for vote in votes {
+                for vote in votes.iter().flat_map(one_by_one) {
                     if !self.rng.one_in(drop) {
                         let changed = self.rng.one_in(change);
-                        lies.push(if changed { self.changed(vote) } else { vote.clone() });
+                        lies.push(if changed { self.changed(&vote) } else { vote });
                     }
                     if self.rng.one_in(invent) {
                         lies.push(self.invented());
@@ -454,11 +462,12 @@ impl Network {
         match &mut vote {
             Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => {
                 let variant = self.rng.below(VARIANTS + 1);
-                *root = if self.rng.one_in(2) {
-                    *blake3::hash(&payload(*proposer, variant)).as_bytes()
-                } else {
-                    fragments::proposal((*proposer, self.n), variant).0
-                };
+                let coded = *self.coded_roots.entry((*proposer, variant)).or_insert_with(|| {
+                    let (root, _) = fragments::proposal((*proposer, self.n), variant);
+                    root
+                });
+                let digest = *blake3::hash(&payload(*proposer, variant)).as_bytes();
+                *root = if self.rng.one_in(2) { digest } else { coded };
             }
             Vote::Agree { value, .. } => *value = Value::ALL[self.rng.below(3)],
             Vote::Coin { proof, .. } => proof[0] ^= 1,
@@ -477,10 +486,10 @@ impl Network {
         let instance = self.rng.below(self.n) as u16;
         if self.rng.one_in(20) {
             let value = self.rng.one_in(2);
-            return Vote::Decided { instance, value };
+            return Vote::Decided { instances: InstanceSet::one(instance), value };
         }
         Vote::Agree {
-            instance,
+            instances: InstanceSet::one(instance),
             round: self.rng.below(4) as u32,
             step: Step::ALL[self.rng.below(5)],
             value: Value::ALL[self.rng.below(3)],
@@ -518,6 +527,21 @@ impl Network {
             assert!(ahead || !honest, "{}: {fault:?} at {me}", self.about());
         }
     }
+}
+
+/// The same vote in one agreement at a time: a liar need not say the same in all.
+fn one_by_one(vote: &Vote) -> Vec<Vote> {
+    let (Vote::Agree { instances, .. } | Vote::Decided { instances, .. }) = vote else {
+        return vec![vote.clone()];
+    };
+    let one = |instance| {
+        let mut vote = vote.clone();
+        if let Vote::Agree { instances, .. } | Vote::Decided { instances, .. } = &mut vote {
+            *instances = InstanceSet::one(instance);
+        }
+        vote
+    };
+    instances.iter().map(one).collect()
 }
 
 fn natures(rng: &mut Rng, n: usize) -> Vec<Nature> {
