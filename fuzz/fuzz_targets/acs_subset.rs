@@ -17,7 +17,7 @@ impl Coin for OpenCoin {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let config = Config { me: 0, n: 4, payload_max_bytes: 64 };
+    let config = Config { me: 0, n: 4, payload_max_bytes: 64, coded_from_bytes: 32 };
     let mut subset = Subset::new(config, OpenCoin);
     let mut journal = Vec::new();
     // Each message behind its sender and its length; a sender that is not in the committee lets time pass.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use constellation_acs::{Accepted, Coin, Config, Fault, Message, Subset, Target};
+use constellation_acs::{Accepted, CODED_FROM_BYTES, Coin, Config, Fault, Message, Subset, Target};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Encoded once, however many receive it.
@@ -33,7 +33,8 @@ impl Node {
     pub fn new(me: usize, payloads: &[Arc<[u8]>]) -> Self {
         let n = payloads.len();
         let payload_max_bytes = payloads.iter().map(|payload| payload.len()).max().unwrap_or(0);
-        let mut machine = Subset::new(Config { me, n, payload_max_bytes }, StubCoin(me));
+        let mut machine =
+            Subset::new(Config { me, n, payload_max_bytes, coded_from_bytes: CODED_FROM_BYTES }, StubCoin(me));
         machine.propose(payloads[me].clone());
         Self { n, machine }
     }

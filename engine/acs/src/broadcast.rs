@@ -1,47 +1,74 @@
-//! Reliable broadcast of one proposer's payload, digest form (Bracha 1987, with the payload sent once and votes that
-//! carry its BLAKE3 root; missing payloads are pulled).
+//! Reliable broadcast of one proposer's payload, in two forms behind one interface. Both name the payload by a root and
+//! vote on roots (Bracha 1987, with votes that carry a root instead of the payload); they differ in how a node comes to
+//! hold the payload. The proposer picks the form, receivers know both.
 //!
-//! 1. The proposer sends its payload to all. On the proposer's first payload a node stores it and votes ECHO(root);
-//!    nobody echoes what it does not hold.
-//! 2. On n−f ECHO(root) or f+1 READY(root) a node votes READY(root), once.
-//! 3. On n−f READY(root) it delivers, if it holds the payload. If it does not, the payload may still be on its way: one
-//!    whole tick later it begins to pull, one echoer a tick, in turn.
-//! 4. Who holds the payload answers a pull.
+//! - *Digest*: the proposer sends its payload to all; the root is its BLAKE3 hash.
+//! - *Coded* (Cachin and Tessaro 2005): the proposer cuts it into n fragments of which any k = n−2f give it back, and sends
+//!   each node its own; the root commits to all of them (`fragment`). The holders of the first k, which are the payload
+//!   itself, pass theirs on to everybody; the other fragments are for who asks.
+//!
+//! 1. On the proposer's first message a node stores the payload, or its fragment, and votes ECHO(root); nobody echoes
+//!    what it does not hold. A fragment from its holder is an ECHO too.
+//! 2. Of a root that n−f ECHO, or n−f are READY for, a node obtains the payload: the one it stored; one that was pulled,
+//!    if it hashes to the root; or k fragments, decoded, **if encoded again they make the same root**.
+//! 3. On n−f ECHO(root), holding the payload, or on f+1 READY(root), a node votes READY(root), once.
+//! 4. On n−f READY(root), holding the payload, it delivers.
+//! 5. Who lacks the payload of rule 2 asks echoers, in turn, for what is missing: a whole tick later, as it may still be
+//!    on its way; for fragments also at once, as they are small. An echoer answers with what it stored.
+//!
+//! **One root, one payload.** A root is either the hash of one payload or the commitment to one payload's fragments, by
+//! the hash's collision resistance; that the two kinds are hashed in different domains makes it one form's. So votes need
+//! not tell the form. A root that commits to fragments of no payload fails the comparison of rule 2 at every node, with
+//! whatever fragments (`gathered`); no honest node holds a payload of it, so none is the first to be READY for it, so
+//! nobody delivers it. k > f of its fragments came from their holders, so an honest one had its from the proposer:
+//! the proposer is to blame.
 //!
 //! **Agreement.** Let the first honest READY for `a`, and the first for `b`, both stem from n−f ECHOs (an honest READY
 //! that stems from f+1 READYs has an honest one before it). The two quorums share n−2f ≥ f+1 nodes, so an honest one,
 //! which echoed once: `a = b`. Delivery needs n−f ≥ f+1 READYs, so one honest, so nobody delivers another root.
 //! **Totality.** If an honest node sees n−f READY(root), at least n−2f ≥ f+1 honest ones sent it to all, so every
-//! honest node becomes READY, so every honest node sees n−f. The first honest READY stood on n−f ECHOs, f+1 of them
-//! from honest holders; their ECHOs reach everybody, so whoever lacks the payload comes to ask an honest holder.
-//! **Validity.** An honest proposer's payload is echoed by all honest nodes, and nothing else of it is.
+//! honest node becomes READY, so every honest node sees n−f. The first honest READY stood on n−f ECHOs, k of them
+//! from honest nodes, which hold the payload or k different fragments of it. Their ECHOs reach everybody, so whoever
+//! lacks the payload comes to ask all of them; and by the same READY the root is a payload's.
+//! **Validity.** An honest proposer's payload is echoed by all honest nodes, and nothing else of it is. So every honest
+//! node sees n−f ECHOs, k from honest holders, obtains the payload by asking if need be, and is READY.
 //!
-//! **Bounds.** First vote wins in ECHO and in READY, so at most 2n roots are counted; at most two payloads are held
-//! (the one echoed, and the one delivered if that is another). A peer gets two answers to its pulls at once, and then
-//! the k-th not before tick 2^k: few in all, yet a node that crashed after it had been answered can ask again.
+//! **Bounds.** First vote wins in ECHO and in READY, so at most 2n roots are counted; one fragment of each node is held,
+//! until the payload is; at most two payloads are held (the one echoed, and the one obtained if that is another), and one
+//! is decoded, as only one root can have a quorum. A peer gets two answers to its pulls at once, and then the k-th not
+//! before tick 2^k: few in all, yet a node that crashed after it had been answered can ask again.
 
 use std::sync::Arc;
 
-use crate::committee::{Committee, NodeSet};
+use crate::committee::Committee;
+use crate::erasure::Code;
 use crate::fault::FaultKind;
+use crate::fragment::{Commitment, Fragment};
+use crate::gathered::{Gathered, NoPayload};
 use crate::message::{Message, Root, Vote};
 use crate::outbox::Outbox;
+use crate::tally::{Contradiction, Kind, Tally};
+
+/// Payloads of this size on, in bytes, are better sent in the coded form.
+pub const CODED_FROM_BYTES: usize = 1 << 20;
 
 /// Answers to one peer's pulls of one payload that are given without waiting.
 const FREE_PULL_ANSWERS: u8 = 2;
 
-/// The two kinds of vote of a broadcast.
+/// How a proposer sends its payload out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Echo,
-    Ready,
+pub(crate) enum Form {
+    Digest,
+    Coded,
 }
 
-/// Who voted for one root.
+/// What I have of the proposer's broadcast from itself, and echo: the payload in the digest form, my fragment in the
+/// coded form, and both if the coded proposal is mine.
 #[derive(Debug)]
-struct Tally {
+struct Vouched {
     root: Root,
-    votes: [NodeSet; 2],
+    payload: Option<Arc<[u8]>>,
+    fragment: Option<Fragment>,
 }
 
 /// One proposer's broadcast, as one node sees it.
@@ -50,13 +77,18 @@ pub(crate) struct Broadcast {
     committee: Committee,
     proposer: usize,
     payload_max_bytes: usize,
-    tallies: Vec<Tally>,
-    /// Who has voted at all, by kind.
-    voted: [NodeSet; 2],
-    /// The payload the proposer sent me first, which I vouch for.
-    held: Option<(Root, Arc<[u8]>)>,
-    delivered: Option<(Root, Arc<[u8]>)>,
-    /// A tick has passed since a deliverable payload was found lacking.
+    code: Code,
+    tally: Tally,
+    vouched: Option<Vouched>,
+    gathered: Gathered,
+    /// The payload of the root with a quorum, once obtained, whether delivered or not.
+    obtained: Option<(Root, Arc<[u8]>)>,
+    delivered: bool,
+    /// The root with a quorum commits to no payload.
+    refused: bool,
+    /// Fragments were asked for as soon as they were found lacking.
+    asked: bool,
+    /// A tick has passed since a payload was found lacking.
     overdue: bool,
     next_source: usize,
     /// Answers given to each peer's pulls; empty before the first.
@@ -69,10 +101,14 @@ impl Broadcast {
             committee,
             proposer,
             payload_max_bytes,
-            tallies: Vec::new(),
-            voted: Default::default(),
-            held: None,
-            delivered: None,
+            code: Code::of(&committee),
+            tally: Tally::default(),
+            vouched: None,
+            gathered: Gathered::default(),
+            obtained: None,
+            delivered: false,
+            refused: false,
+            asked: false,
             overdue: false,
             // Nodes that lack the same payload begin with different echoers.
             next_source: committee.me + 1,
@@ -85,16 +121,25 @@ impl Broadcast {
     }
 
     pub fn delivered(&self) -> Option<&Arc<[u8]>> {
-        self.delivered.as_ref().map(|(_, payload)| payload)
+        self.obtained.as_ref().filter(|_| self.delivered).map(|(_, payload)| payload)
     }
 
     /// My own payload; ignored if I already have one.
-    pub fn propose(&mut self, payload: Arc<[u8]>, out: &mut Outbox) {
-        if self.held.is_none() {
-            out.propose(self.proposer, payload.clone());
-            self.restore_held(payload);
-            self.resume(out);
+    pub fn propose(&mut self, payload: Arc<[u8]>, form: Form, out: &mut Outbox) {
+        if self.vouched.is_some() {
+            return;
         }
+        match form {
+            Form::Digest => {
+                out.propose(self.proposer, payload.clone());
+                self.restore_payload(payload);
+            }
+            Form::Coded => {
+                out.hold(self.proposer, payload.clone());
+                self.distribute(payload, out);
+            }
+        }
+        self.resume(out);
     }
 
     pub fn on_payload(&mut self, from: usize, payload: Arc<[u8]>, out: &mut Outbox) {
@@ -102,109 +147,212 @@ impl Broadcast {
             let proposer = self.proposer;
             return out.blame(from, FaultKind::PayloadTooLarge { proposer });
         }
-        if let Some((_, held)) = &self.held {
-            if *held == payload {
+        if let Some(vouched) = &self.vouched {
+            if vouched.payload.as_ref() == Some(&payload) {
                 return;
             }
             if from == self.proposer {
                 out.blame(from, FaultKind::TwoPayloads);
             }
         }
-        if self.delivered.is_some() {
-            return;
-        }
-        let first = from == self.proposer && self.held.is_none();
-        let ready_root = self.ready_root();
-        if !first && ready_root.is_none() {
+        let first = from == self.proposer && self.vouched.is_none();
+        let wanted = self.root_with_quorum().filter(|_| self.obtained.is_none());
+        if !first && wanted.is_none() {
             return;
         }
         let root = *blake3::hash(&payload).as_bytes();
+        if wanted == Some(root) {
+            self.obtained = Some((root, payload.clone()));
+        }
         if first {
             out.hold(self.proposer, payload.clone());
-            self.held = Some((root, payload.clone()));
+            self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
             self.vote(Kind::Echo, root, out);
         }
-        if ready_root == Some(root) {
-            self.delivered = Some((root, payload));
+        self.step(root, out);
+    }
+
+    pub fn on_fragment(&mut self, from: usize, root: Root, fragment: Fragment, out: &mut Outbox) {
+        let proposer = self.proposer;
+        if fragment.payload_len_bytes > self.payload_max_bytes {
+            return out.blame(from, FaultKind::PayloadTooLarge { proposer });
         }
+        let mine = from == proposer && fragment.index == self.index_of(self.committee.me);
+        if !mine && fragment.index != self.index_of(from) {
+            return out.blame(from, FaultKind::Invalid);
+        }
+        if from == proposer && self.vouched.as_ref().is_some_and(|vouched| vouched.root != root) {
+            return out.blame(from, FaultKind::TwoPayloads);
+        }
+        let needless = if mine { self.vouched.is_some() } else { !self.lacks_fragments(&root) };
+        if needless {
+            return;
+        }
+        if !fragment.is_of(&root, &self.code, self.committee.n) {
+            return out.blame(from, FaultKind::BadBranch { proposer });
+        }
+        if mine {
+            out.hold_fragment(proposer, root, fragment.clone());
+            self.vouch_for_fragment(root, fragment.clone());
+            self.pass_on(root, fragment, out);
+            self.vote(Kind::Echo, root, out);
+        } else if let Err(Contradiction) = self.tally.count(from, Kind::Echo, root) {
+            return out.blame(from, FaultKind::TwoEchoes { proposer });
+        } else {
+            self.gathered.insert(from, root, fragment);
+        }
+        self.step(root, out);
     }
 
     pub fn on_vote(&mut self, from: usize, kind: Kind, root: Root, out: &mut Outbox) {
-        match self.count(from, kind, root) {
-            Ok(true) => self.step(root, out),
-            Ok(false) => {}
-            Err(fault) => out.blame(from, fault),
+        let proposer = self.proposer;
+        match (self.tally.count(from, kind, root), kind) {
+            (Ok(true), _) => self.step(root, out),
+            (Ok(false), _) => {}
+            (Err(Contradiction), Kind::Echo) => out.blame(from, FaultKind::TwoEchoes { proposer }),
+            (Err(Contradiction), Kind::Ready) => out.blame(from, FaultKind::TwoReadies { proposer }),
         }
     }
 
     /// `ticks` is how many ticks this node has seen.
     pub fn on_pull(&mut self, from: usize, root: Root, ticks: u64, out: &mut Outbox) {
-        let both = [&self.held, &self.delivered];
-        let Some((_, payload)) = both.into_iter().flatten().find(|held| held.0 == root) else {
-            return;
+        let proposer = self.proposer;
+        let message = match &self.vouched {
+            Some(Vouched { root: held, fragment: Some(fragment), .. }) if *held == root => {
+                Message::Fragment { proposer, root, fragment: fragment.clone() }
+            }
+            Some(Vouched { root: held, payload: Some(payload), .. }) if *held == root => {
+                Message::Payload { proposer, payload: payload.clone() }
+            }
+            _ => return,
         };
         self.answers.resize(self.committee.n, 0);
         let answers = &mut self.answers[from];
         if *answers < FREE_PULL_ANSWERS || ticks.checked_shr(u32::from(*answers)).unwrap_or(0) > 0 {
             *answers += 1;
-            let message = Message::Payload { proposer: self.proposer, payload: payload.clone() };
             out.send(from, message);
         }
     }
 
     pub fn tick(&mut self, out: &mut Outbox) {
-        if self.delivered.is_some() {
+        if self.obtained.is_some() || self.refused {
             return;
         }
-        let Some(root) = self.ready_root() else {
+        let Some(root) = self.root_with_quorum() else {
             return;
         };
-        if !std::mem::replace(&mut self.overdue, true) {
-            return;
-        }
-        let sources = self.votes(Kind::Echo, root);
-        if let Some(source) = sources.next_member(self.next_source, self.committee.me) {
-            self.next_source = source + 1;
-            let proposer = self.proposer;
-            out.send(source, Message::Pull { proposer, root });
+        if std::mem::replace(&mut self.overdue, true) {
+            self.pull(root, out);
         }
     }
 
-    /// Takes back a payload that the journal holds, mine or another's.
-    pub fn restore_held(&mut self, payload: Arc<[u8]>) {
+    /// Takes back a payload that the journal holds, mine or another's, in the digest form.
+    pub fn restore_payload(&mut self, payload: Arc<[u8]>) {
         let root = *blake3::hash(&payload).as_bytes();
-        self.held = Some((root, payload));
+        self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
+    }
+
+    /// Takes back a fragment of mine that the journal holds.
+    pub fn restore_fragment(&mut self, root: Root, fragment: Fragment) {
+        let mine = fragment.index == self.index_of(self.committee.me);
+        // A journal never holds another's fragment or a wrong one; if it did, it would not count.
+        if mine && fragment.is_of(&root, &self.code, self.committee.n) {
+            self.vouch_for_fragment(root, fragment);
+        }
+    }
+
+    /// Takes back my own proposal in the coded form, and sends its fragments (again).
+    pub fn distribute(&mut self, payload: Arc<[u8]>, out: &mut Outbox) {
+        let (proposer, me) = (self.proposer, self.committee.me);
+        let commitment = Commitment::to(&payload, &self.code);
+        let root = commitment.root();
+        for fragment in commitment.fragments() {
+            let holder = self.holder_of(fragment.index);
+            if holder != me {
+                out.send(holder, Message::Fragment { proposer, root, fragment });
+            } else {
+                self.vouch_for_fragment(root, fragment.clone());
+                self.pass_on(root, fragment, out);
+            }
+        }
+        if let Some(vouched) = &mut self.vouched {
+            vouched.payload = Some(payload);
+        }
     }
 
     /// Takes back a vote of mine that the journal holds.
     pub fn restore_vote(&mut self, kind: Kind, root: Root) {
         // A journal never holds two votes of one kind; if it did, the first would stand.
-        self.count(self.committee.me, kind, root).ok();
+        self.tally.count(self.committee.me, kind, root).ok();
     }
 
     /// Does what the state calls for: what a crash may have cut off.
     pub fn resume(&mut self, out: &mut Outbox) {
-        if let Some((root, _)) = self.held {
+        if let Some(root) = self.vouched.as_ref().map(|vouched| vouched.root) {
             self.vote(Kind::Echo, root, out);
             self.step(root, out);
         }
     }
 
-    /// The rules that a new vote for `root` can set off.
+    /// The rules that a new vote or fragment for `root` can set off.
     fn step(&mut self, root: Root, out: &mut Outbox) {
-        let echoed = self.votes(Kind::Echo, root).len();
-        let ready = self.votes(Kind::Ready, root).len();
-        if self.committee.is_quorum(echoed) || self.committee.has_honest(ready) {
+        let echoed = self.committee.is_quorum(self.tally.votes(Kind::Echo, &root).len());
+        let ready = self.tally.votes(Kind::Ready, &root).len();
+        let deliverable = self.committee.is_quorum(ready);
+        if self.obtained.is_none() && !self.refused && (echoed || deliverable) {
+            self.obtain(root, out);
+        }
+        let held = self.obtained.as_ref().is_some_and(|(held, _)| *held == root);
+        if (echoed && held) || self.committee.has_honest(ready) {
             self.vote(Kind::Ready, root, out);
         }
-        if self.delivered.is_none() && self.ready_root() == Some(root) {
-            self.delivered = self.held.clone().filter(|held| held.0 == root);
+        self.delivered |= deliverable && held;
+    }
+
+    /// Gets hold of the payload of the root with a quorum, or at once asks for fragments that are missing.
+    fn obtain(&mut self, root: Root, out: &mut Outbox) {
+        let vouched = self.vouched.as_ref().filter(|vouched| vouched.root == root);
+        if let Some(payload) = vouched.and_then(|vouched| vouched.payload.clone()) {
+            self.obtained = Some((root, payload));
+            return self.gathered.clear();
+        }
+        match self.gathered.payload(&root, &self.code) {
+            Some(Ok(payload)) => {
+                self.obtained = Some((root, payload.into()));
+                self.gathered.clear();
+            }
+            Some(Err(NoPayload)) => {
+                self.refused = true;
+                self.gathered.clear();
+                out.blame(self.proposer, FaultKind::BadEncoding { root });
+            }
+            None => {
+                let coded = self.gathered.holders(&root).len() > 0;
+                if coded && !std::mem::replace(&mut self.asked, true) {
+                    self.pull(root, out);
+                }
+            }
+        }
+    }
+
+    /// Asks as many echoers as payloads or fragments are missing.
+    fn pull(&mut self, root: Root, out: &mut Outbox) {
+        let mut known = self.gathered.holders(&root);
+        let missing = if known.len() == 0 { 1 } else { self.code.data_pieces().saturating_sub(known.len() as usize) };
+        for _ in 0..missing {
+            let sources = self.tally.votes(Kind::Echo, &root).without(&known);
+            let Some(source) = sources.next_member(self.next_source, self.committee.me) else {
+                return;
+            };
+            known.insert(source);
+            self.next_source = source + 1;
+            out.send(source, Message::Pull { proposer: self.proposer, root });
         }
     }
 
     /// Casts my vote, unless I have cast one of this kind.
     fn vote(&mut self, kind: Kind, root: Root, out: &mut Outbox) {
-        if self.voted[kind as usize].contains(self.committee.me) {
+        if self.tally.has_voted(self.committee.me, kind) {
             return;
         }
         let proposer = self.proposer;
@@ -215,150 +363,40 @@ impl Broadcast {
         self.on_vote(self.committee.me, kind, root, out);
     }
 
-    /// Whether the vote is new; an error when it contradicts an earlier one.
-    fn count(&mut self, from: usize, kind: Kind, root: Root) -> Result<bool, FaultKind> {
-        if self.voted[kind as usize].contains(from) {
-            let proposer = self.proposer;
-            return match (self.votes(kind, root).contains(from), kind) {
-                (true, _) => Ok(false),
-                (false, Kind::Echo) => Err(FaultKind::TwoEchoes { proposer }),
-                (false, Kind::Ready) => Err(FaultKind::TwoReadies { proposer }),
-            };
-        }
-        self.voted[kind as usize].insert(from);
-        match self.tallies.iter_mut().find(|tally| tally.root == root) {
-            Some(tally) => tally.votes[kind as usize].insert(from),
-            None => {
-                let mut votes = [NodeSet::default(); 2];
-                votes[kind as usize].insert(from);
-                self.tallies.push(Tally { root, votes });
-            }
-        }
-        Ok(true)
+    fn vouch_for_fragment(&mut self, root: Root, fragment: Fragment) {
+        self.gathered.insert(self.committee.me, root, fragment.clone());
+        self.vouched = Some(Vouched { root, payload: None, fragment: Some(fragment) });
     }
 
-    fn votes(&self, kind: Kind, root: Root) -> NodeSet {
-        let tally = self.tallies.iter().find(|tally| tally.root == root);
-        tally.map_or_else(NodeSet::default, |tally| tally.votes[kind as usize])
+    /// Sends my fragment to everybody if it is a part of the payload itself.
+    fn pass_on(&self, root: Root, fragment: Fragment, out: &mut Outbox) {
+        if fragment.index < self.code.data_pieces() {
+            out.send_all(Message::Fragment { proposer: self.proposer, root, fragment });
+        }
     }
 
-    /// The root that n−f are READY for: the one to be delivered.
-    fn ready_root(&self) -> Option<Root> {
-        let ready = |tally: &&Tally| self.committee.is_quorum(tally.votes[Kind::Ready as usize].len());
-        self.tallies.iter().find(ready).map(|tally| tally.root)
+    /// Whether more fragments of a root are of use.
+    fn lacks_fragments(&self, root: &Root) -> bool {
+        let enough = self.gathered.holders(root).len() as usize >= self.code.data_pieces();
+        self.obtained.is_none() && !self.refused && !enough
+    }
+
+    /// The root that n−f are READY for, or n−f ECHO: never two different ones, as two quorums share an honest node.
+    fn root_with_quorum(&self) -> Option<Root> {
+        let quorum = |kind| self.tally.root_with(kind, |count| self.committee.is_quorum(count));
+        quorum(Kind::Ready).or_else(|| quorum(Kind::Echo))
+    }
+
+    /// The fragment that a node keeps: counted from the proposer on, which is last and keeps none of the first k.
+    fn index_of(&self, node: usize) -> usize {
+        (node + self.committee.n - self.proposer - 1) % self.committee.n
+    }
+
+    fn holder_of(&self, index: usize) -> usize {
+        (self.proposer + 1 + index) % self.committee.n
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::{JournalEntry, Target};
-
-    fn payload(text: &str) -> Arc<[u8]> {
-        text.as_bytes().into()
-    }
-
-    fn root(text: &str) -> Root {
-        *blake3::hash(text.as_bytes()).as_bytes()
-    }
-
-    /// Node 0 of four, in the broadcast of node 3.
-    fn broadcast() -> (Broadcast, Outbox) {
-        let broadcast = Broadcast::new(Committee::new(0, 4), 3, 16);
-        (broadcast, Outbox::default())
-    }
-
-    fn votes(out: &mut Outbox) -> Vec<Vote> {
-        match out.take_outgoing().messages.pop() {
-            Some((Target::All, Message::Votes(votes))) => votes,
-            None => Vec::new(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn holds_before_it_echoes_and_delivers_on_a_quorum() {
-        let (mut broadcast, mut out) = broadcast();
-        broadcast.on_payload(3, payload("a"), &mut out);
-        let outgoing = out.take_outgoing();
-        let echo = Message::Votes(vec![Vote::Echo { proposer: 3, root: root("a") }]);
-        let held = JournalEntry::Held { proposer: 3, payload: payload("a") };
-        assert_eq!(outgoing.journal, [held, JournalEntry::Sent(echo.clone())]);
-        assert_eq!(outgoing.messages, [(Target::All, echo)]);
-        broadcast.on_vote(1, Kind::Echo, root("a"), &mut out);
-        assert_eq!(votes(&mut out), []);
-        broadcast.on_vote(2, Kind::Echo, root("a"), &mut out);
-        assert!(matches!(votes(&mut out)[..], [Vote::Ready { .. }]));
-        broadcast.on_vote(1, Kind::Ready, root("a"), &mut out);
-        assert!(broadcast.delivered().is_none());
-        broadcast.on_vote(3, Kind::Ready, root("a"), &mut out);
-        assert_eq!(broadcast.delivered(), Some(&payload("a")));
-        assert_eq!(out.take_faults(), []);
-    }
-
-    #[test]
-    fn only_the_proposer_makes_it_echo() {
-        let (mut broadcast, mut out) = broadcast();
-        broadcast.on_payload(2, payload("a"), &mut out);
-        assert_eq!(votes(&mut out), []);
-    }
-
-    #[test]
-    fn pulls_what_it_lacks_and_takes_only_the_ready_root() {
-        let (mut broadcast, mut out) = broadcast();
-        for node in [1, 2, 3] {
-            broadcast.on_vote(node, Kind::Echo, root("a"), &mut out);
-            broadcast.on_vote(node, Kind::Ready, root("a"), &mut out);
-        }
-        assert!(matches!(votes(&mut out)[..], [Vote::Ready { .. }]));
-        let mut asked = Vec::new();
-        for _ in 0..5 {
-            broadcast.tick(&mut out);
-            asked.extend(out.take_outgoing().messages.into_iter().map(|(to, _)| to));
-        }
-        assert_eq!(asked, [1, 2, 3, 1].map(Target::One), "not on the first tick");
-        broadcast.on_payload(2, payload("b"), &mut out);
-        assert!(broadcast.delivered().is_none());
-        broadcast.on_payload(2, payload("a"), &mut out);
-        assert_eq!(broadcast.delivered(), Some(&payload("a")));
-        broadcast.tick(&mut out);
-        assert_eq!(out.take_outgoing(), Default::default());
-    }
-
-    #[test]
-    fn answers_few_pulls() {
-        let (mut broadcast, mut out) = broadcast();
-        broadcast.on_payload(3, payload("a"), &mut out);
-        out.take_outgoing();
-        let mut answers = |ticks, wanted| {
-            for _ in 0..10 {
-                broadcast.on_pull(1, root(wanted), ticks, &mut out);
-            }
-            out.take_outgoing().messages.len()
-        };
-        let given = [(0, "b"), (0, "a"), (3, "a"), (4, "a"), (7, "a"), (u64::MAX, "a")];
-        let given = given.map(|(ticks, wanted)| answers(ticks, wanted));
-        assert_eq!(given, [0, 2, 0, 1, 0, 10]);
-    }
-
-    #[test]
-    fn contradictions_are_faults_and_repeats_are_not() {
-        let (mut broadcast, mut out) = broadcast();
-        for text in ["a", "a", "b"] {
-            broadcast.on_payload(3, payload(text), &mut out);
-            broadcast.on_vote(1, Kind::Echo, root(text), &mut out);
-            broadcast.on_vote(1, Kind::Ready, root(text), &mut out);
-        }
-        broadcast.on_payload(2, payload("longer than sixteen"), &mut out);
-        let faults = out.take_faults().into_iter().map(|f| (f.node, f.kind));
-        assert_eq!(
-            faults.collect::<Vec<_>>(),
-            [
-                (3, FaultKind::TwoPayloads),
-                (1, FaultKind::TwoEchoes { proposer: 3 }),
-                (1, FaultKind::TwoReadies { proposer: 3 }),
-                (2, FaultKind::PayloadTooLarge { proposer: 3 }),
-            ]
-        );
-    }
-}
+#[path = "broadcast_tests.rs"]
+mod tests;

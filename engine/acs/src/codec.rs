@@ -5,7 +5,11 @@
 //! Message                        JournalEntry
 //!   1  proposer:1  payload:*       1  Message          Sent
 //!   2  Vote*                       2  proposer:1  payload:*   Held
-//!   3  proposer:1  root:32
+//!   3  proposer:1  root:32         3  Fragment
+//!   4  Fragment
+//!
+//! Fragment
+//!   proposer:1  index:1  root:32  payload_len:4  branch:32*  piece:*
 //!
 //! Vote
 //!   0x01  proposer:1  root:32                                       Echo
@@ -19,21 +23,25 @@
 //!   len:1  bits:len   bit i of byte j is agreement 8·j + i; 1 ≤ len ≤ 16, and the last byte is not zero
 //! ```
 //!
-//! A payload and the votes run to the end of the message: the frame around it has the length. A vote has one form of bytes:
-//! there is no vote in no agreement, and a set ends with its last member's byte, whatever the committee's size. (0x1. and 0x2.
-//! were votes for one agreement each. They are not used again, so that an old journal is not misread.)
+//! A payload, a piece and the votes run to the end of the message: the frame around it has the length. How many hashes a
+//! branch has follows from the index and the committee's size. A vote has one form of bytes: there is no vote in no
+//! agreement, and a set ends with its last member's byte, whatever the committee's size. (0x1. and 0x2. were votes for one
+//! agreement each. They are not used again, so that an old journal is not misread.)
 
 use std::sync::Arc;
 
 use crate::committee::{InstanceSet, MAX_NODES};
+use crate::fragment::{Fragment, branch_len};
 use crate::message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Root, Step, Value, Vote};
 
 const PAYLOAD: u8 = 1;
 const VOTES: u8 = 2;
 const PULL: u8 = 3;
+const FRAGMENT: u8 = 4;
 
 const SENT: u8 = 1;
 const HELD: u8 = 2;
+const HELD_FRAGMENT: u8 = 3;
 
 const ECHO: u8 = 0x01;
 const READY: u8 = 0x02;
@@ -90,6 +98,10 @@ impl Message {
                 out.extend([PULL, *proposer as u8]);
                 out.extend_from_slice(root);
             }
+            Self::Fragment { proposer, root, fragment } => {
+                out.push(FRAGMENT);
+                encode_fragment(*proposer, root, fragment, out);
+            }
         }
     }
 
@@ -113,6 +125,10 @@ impl Message {
                 reader.end()?;
                 Ok(Self::Pull { proposer, root })
             }
+            FRAGMENT => {
+                let (proposer, root, fragment) = decode_fragment(&mut reader)?;
+                Ok(Self::Fragment { proposer, root, fragment })
+            }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
@@ -130,6 +146,10 @@ impl JournalEntry {
                 out.extend([HELD, *proposer as u8]);
                 out.extend_from_slice(payload);
             }
+            Self::HeldFragment { proposer, root, fragment } => {
+                out.push(HELD_FRAGMENT);
+                encode_fragment(*proposer, root, fragment, out);
+            }
         }
     }
 
@@ -142,9 +162,29 @@ impl JournalEntry {
         match reader.byte()? {
             SENT => Message::decode(reader.rest, n).map(Self::Sent),
             HELD => Ok(Self::Held { proposer: reader.node()?, payload: reader.remainder() }),
+            HELD_FRAGMENT => {
+                let (proposer, root, fragment) = decode_fragment(&mut reader)?;
+                Ok(Self::HeldFragment { proposer, root, fragment })
+            }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
+}
+
+fn encode_fragment(proposer: usize, root: &Root, fragment: &Fragment, out: &mut Vec<u8>) {
+    out.reserve(2 + 32 + 4 + 32 * fragment.branch.len() + fragment.bytes.len());
+    out.extend([proposer as u8, fragment.index as u8]);
+    out.extend_from_slice(root);
+    out.extend((fragment.payload_len_bytes as u32).to_le_bytes());
+    out.extend_from_slice(fragment.branch.as_flattened());
+    out.extend_from_slice(&fragment.bytes);
+}
+
+fn decode_fragment(reader: &mut Reader) -> Result<(usize, Root, Fragment), DecodeError> {
+    let (proposer, index, root) = (reader.node()?, reader.node()?, reader.root()?);
+    let payload_len_bytes = reader.array().map(u32::from_le_bytes)? as usize;
+    let branch = (0..branch_len(reader.n, index)).map(|_| reader.array()).collect::<Result<_, _>>()?;
+    Ok((proposer, root, Fragment { index, payload_len_bytes, branch, bytes: reader.remainder() }))
 }
 
 fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {

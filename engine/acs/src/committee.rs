@@ -25,6 +25,12 @@ impl NodeSet {
         self.len
     }
 
+    /// The members that `other` lacks.
+    pub fn without(&self, other: &Self) -> Self {
+        let bits = self.bits & !other.bits;
+        Self { bits, len: bits.count_ones() }
+    }
+
     /// The first member other than `but` at or after `start`, going round.
     pub fn next_member(&self, start: usize, but: usize) -> Option<usize> {
         let others = self.bits & !(1 << but);
@@ -97,6 +103,11 @@ impl Committee {
         Self { me, n, faulty_max: (n as u32 - 1) / 3 }
     }
 
+    /// f, the most that may be faulty in any way.
+    pub fn faulty_max(&self) -> usize {
+        self.faulty_max as usize
+    }
+
     /// Whether so many are n−f: as many as are sure to answer. Two such sets share n−2f ≥ f+1 nodes, so an honest one.
     pub fn is_quorum(&self, count: u32) -> bool {
         count >= self.n as u32 - self.faulty_max
@@ -140,6 +151,11 @@ mod tests {
         let turns = [0, 2, 3, 6, 127, 128].map(|start| set.next_member(start, 3));
         assert_eq!(turns, [Some(2), Some(2), Some(5), Some(127), Some(127), Some(2)]);
         assert_eq!(NodeSet::default().next_member(3, 0), None);
+        let mut other = NodeSet::default();
+        other.insert(5);
+        other.insert(6);
+        let rest = set.without(&other);
+        assert_eq!((rest.len(), rest.contains(5), rest.contains(3)), (3, false, true));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a peer did wrong, as values. Votes are not signed one by one, so a fault is what *this* node saw over an
 //! authenticated link; it is reason to close the link and to count, not evidence that convinces a third party.
 
-use crate::message::Step;
+use crate::message::{Root, Step};
 
 /// As many faults are kept between two calls of `take_faults`; later ones are dropped.
 pub const MAX_PENDING_FAULTS: usize = 256;
@@ -22,9 +22,22 @@ pub enum FaultKind {
     /// a coin in a round that has a fixed one.
     #[error("sent a message that no state of the protocol allows")]
     Invalid,
-    /// Two different payloads for its own broadcast.
+    /// Two different payloads for its own broadcast, or one in both forms.
     #[error("proposed two different payloads")]
     TwoPayloads,
+    /// A root that commits to fragments which are no payload's. Enough nodes passed it on that one of them is honest and
+    /// had it from the proposer.
+    #[error("proposed a root whose fragments do not make up a payload")]
+    BadEncoding {
+        /// The root.
+        root: Root,
+    },
+    /// A fragment whose branch does not lead to the root it came with.
+    #[error("sent a fragment that does not belong to the root given for node {proposer}'s payload")]
+    BadBranch {
+        /// Whose broadcast it was for.
+        proposer: usize,
+    },
     /// A payload above `payload_max_bytes`.
     #[error("sent a payload of node {proposer} that is larger than allowed")]
     PayloadTooLarge {

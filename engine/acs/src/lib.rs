@@ -9,11 +9,12 @@
 //! What the caller owes it: links that authenticate the sender; `Outgoing::journal` on disk before `Outgoing::messages`
 //! leave; every message of the common subset sent again to a peer that reconnects, including those to that peer alone.
 //!
-//! The parts, each with its argument: `broadcast` (reliable broadcast), `agreement` and `round` (binary agreement),
+//! The parts, each with its argument: `broadcast` (reliable broadcast; its coded form in `fragment`, `gathered` and
+//! `erasure`), `agreement` and `round` (binary agreement),
 //! `coin` (its weak coin), `subset` (the frame), `codec` (the bytes).
 //!
 //! ```
-//! use constellation_acs::{Coin, Config, Subset, Target};
+//! use constellation_acs::{CODED_FROM_BYTES, Coin, Config, Subset, Target};
 //!
 //! /// Good for an example only: everybody can compute everybody's share.
 //! struct OpenCoin(usize);
@@ -28,7 +29,7 @@
 //! }
 //!
 //! let n = 4;
-//! let config = |me| Config { me, n, payload_max_bytes: 1024 };
+//! let config = |me| Config { me, n, payload_max_bytes: 1024, coded_from_bytes: CODED_FROM_BYTES };
 //! let mut nodes: Vec<_> = (0..n).map(|me| Subset::new(config(me), OpenCoin(me))).collect();
 //! for (me, node) in nodes.iter_mut().enumerate() {
 //!     node.propose(format!("from {me}").into_bytes().into());
@@ -52,16 +53,22 @@ mod broadcast;
 mod codec;
 mod coin;
 mod committee;
+mod erasure;
 mod fault;
+mod fragment;
+mod gathered;
 mod message;
 mod outbox;
 mod round;
 mod subset;
+mod tally;
 
 pub use agreement::ROUNDS_AHEAD_MAX;
+pub use broadcast::CODED_FROM_BYTES;
 pub use codec::DecodeError;
 pub use coin::Coin;
 pub use committee::{InstanceSet, MAX_NODES};
 pub use fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
+pub use fragment::Fragment;
 pub use message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};
 pub use subset::{Accepted, Config, Subset};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::committee::InstanceSet;
+use crate::fragment::Fragment;
 
-/// BLAKE3 of a payload.
+/// Names a payload: its BLAKE3 hash in the digest form, the root over its fragments in the coded form.
 pub type Root = [u8; 32];
 
 /// Longest proof of a coin share, in bytes.
@@ -22,30 +23,39 @@ pub enum Message {
     },
     /// Every vote that left together.
     Votes(Vec<Vote>),
-    /// "Send me that payload": to a node that echoed it.
+    /// "Send me that payload, or your fragment of it": to a node that echoed it.
     Pull {
         /// Whose broadcast.
         proposer: usize,
-        /// BLAKE3 of the payload wanted.
+        /// The payload wanted.
         root: Root,
+    },
+    /// A piece of a payload: from its proposer to the node that is to keep it, or from that node to others.
+    Fragment {
+        /// Whose broadcast it is for.
+        proposer: usize,
+        /// The payload it is a piece of.
+        root: Root,
+        /// The piece and its branch.
+        fragment: Fragment,
     },
 }
 
 /// One vote in one broadcast, or the same one in several agreements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Vote {
-    /// "I hold the proposer's payload with this root."
+    /// "I hold the proposer's payload with this root, or my fragment of it."
     Echo {
         /// Whose broadcast.
         proposer: usize,
-        /// BLAKE3 of the payload.
+        /// The payload.
         root: Root,
     },
     /// "This root, and no other, may be delivered."
     Ready {
         /// Whose broadcast.
         proposer: usize,
-        /// BLAKE3 of the payload.
+        /// The payload.
         root: Root,
     },
     /// A vote in a step of a round.
@@ -144,12 +154,22 @@ impl From<bool> for Value {
 pub enum JournalEntry {
     /// My own proposal or my own votes, always meant for everybody: send it again to a peer that comes back.
     Sent(Message),
-    /// Another node's payload, written before the echo that vouches for it.
+    /// Another node's payload, written before the echo that vouches for it; or my own proposal in the coded form, whose
+    /// fragments the machine sends again by itself.
     Held {
         /// Whose broadcast.
         proposer: usize,
         /// The payload.
         payload: Arc<[u8]>,
+    },
+    /// My fragment of another node's payload, written before the echo that vouches for it.
+    HeldFragment {
+        /// Whose broadcast.
+        proposer: usize,
+        /// The payload it is a piece of.
+        root: Root,
+        /// The piece and its branch.
+        fragment: Fragment,
     },
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::committee::InstanceSet;
 use crate::fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
-use crate::message::{JournalEntry, Message, Outgoing, Step, Target, Value, Vote};
+use crate::fragment::Fragment;
+use crate::message::{JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};
 
 /// Filled by the machines, emptied by `take_outgoing`.
 #[derive(Debug, Default)]
@@ -48,6 +49,16 @@ impl Outbox {
     /// A payload that I am about to vouch for.
     pub fn hold(&mut self, proposer: usize, payload: Arc<[u8]>) {
         self.payloads.push(JournalEntry::Held { proposer, payload });
+    }
+
+    /// My fragment of a payload, which I am about to vouch for.
+    pub fn hold_fragment(&mut self, proposer: usize, root: Root, fragment: Fragment) {
+        self.payloads.push(JournalEntry::HeldFragment { proposer, root, fragment });
+    }
+
+    /// As [`send`](Self::send), to everybody.
+    pub fn send_all(&mut self, message: Message) {
+        self.messages.push((Target::All, message));
     }
 
     /// Something that repeats what is journalled, or needs no journal.

@@ -17,12 +17,13 @@
 use std::sync::Arc;
 
 use crate::agreement::Agreement;
-use crate::broadcast::{Broadcast, Kind};
+use crate::broadcast::{Broadcast, Form};
 use crate::coin::{Coin, Phase, Share};
 use crate::committee::{Committee, InstanceSet};
 use crate::fault::{Fault, FaultKind};
 use crate::message::{JournalEntry, Message, Outgoing, Vote};
 use crate::outbox::Outbox;
+use crate::tally::Kind;
 
 /// Who a machine is and what it accepts.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +32,11 @@ pub struct Config {
     pub me: usize,
     /// Committee size, 1 to [`MAX_NODES`](crate::MAX_NODES).
     pub n: usize,
-    /// Largest payload of anybody, in bytes.
+    /// Largest payload of anybody, in bytes; below 2^32.
     pub payload_max_bytes: usize,
+    /// My own payload leaves in the coded form if it has at least so many bytes, else in the digest form. What others
+    /// choose is theirs.
+    pub coded_from_bytes: usize,
 }
 
 /// A proposer's index and the payload it proposed.
@@ -45,6 +49,7 @@ pub struct Subset<C: Coin> {
     coin: C,
     broadcasts: Vec<Broadcast>,
     agreements: Vec<Agreement>,
+    coded_from_bytes: usize,
     proposed: bool,
     ticks: u64,
     output: Option<Vec<Accepted>>,
@@ -57,13 +62,14 @@ impl<C: Coin> Subset<C> {
     /// # Panics
     /// When `config` is not of a committee of 1 to 128 nodes with me among them.
     pub fn new(config: Config, coin: C) -> Self {
-        let Config { me, n, payload_max_bytes } = config;
+        let Config { me, n, payload_max_bytes, coded_from_bytes } = config;
         let committee = Committee::new(me, n);
         Self {
             committee,
             coin,
             broadcasts: (0..n).map(|proposer| Broadcast::new(committee, proposer, payload_max_bytes)).collect(),
             agreements: (0..n).map(|instance| Agreement::new(committee, instance as u16)).collect(),
+            coded_from_bytes,
             proposed: false,
             ticks: 0,
             output: None,
@@ -73,7 +79,8 @@ impl<C: Coin> Subset<C> {
 
     /// A machine that never contradicts what it had sent: `entries` are what `take_outgoing` had returned for the
     /// journal, in order. What others had sent is not in it and has to come again from them; likewise the caller
-    /// sends every [`JournalEntry::Sent`] message again to everybody, as the machine does not.
+    /// sends every [`JournalEntry::Sent`] message again to everybody, as the machine does not. A proposal of mine in the
+    /// coded form is the exception: its fragments, one for each node, are in the first `take_outgoing`.
     ///
     /// # Panics
     /// As [`Subset::new`].
@@ -105,7 +112,8 @@ impl<C: Coin> Subset<C> {
             me.payload_max_bytes()
         );
         if !std::mem::replace(&mut self.proposed, true) {
-            me.propose(payload, &mut self.out);
+            let form = if payload.len() < self.coded_from_bytes { Form::Digest } else { Form::Coded };
+            me.propose(payload, form, &mut self.out);
             self.settle();
         }
     }
@@ -134,6 +142,10 @@ impl<C: Coin> Subset<C> {
                 Some(broadcast) => broadcast.on_pull(from, root, self.ticks, &mut self.out),
                 None => self.out.blame(from, FaultKind::Invalid),
             },
+            Message::Fragment { proposer, root, fragment } => match self.broadcasts.get_mut(proposer) {
+                Some(broadcast) => broadcast.on_fragment(from, root, fragment, &mut self.out),
+                None => self.out.blame(from, FaultKind::Invalid),
+            },
         }
         self.settle();
     }
@@ -149,7 +161,7 @@ impl<C: Coin> Subset<C> {
         }
     }
 
-    /// Everything that has to leave since the last call: my proposal, pulls and answers to pulls, at most one
+    /// Everything that has to leave since the last call: my proposal, fragments, pulls and answers to pulls, at most one
     /// [`Message::Votes`] to all, and one to each peer that was many rounds behind.
     pub fn take_outgoing(&mut self) -> Outgoing {
         self.out.take_outgoing()
@@ -204,10 +216,19 @@ impl<C: Coin> Subset<C> {
     fn restore_entry(&mut self, entry: JournalEntry) {
         let me = self.committee.me;
         match entry {
+            JournalEntry::Held { proposer, payload } if proposer == me => {
+                self.proposed = true;
+                self.broadcasts[me].distribute(payload, &mut self.out);
+            }
             JournalEntry::Held { proposer, payload } | JournalEntry::Sent(Message::Payload { proposer, payload }) => {
                 self.proposed |= proposer == me;
                 if let Some(broadcast) = self.broadcasts.get_mut(proposer) {
-                    broadcast.restore_held(payload);
+                    broadcast.restore_payload(payload);
+                }
+            }
+            JournalEntry::HeldFragment { proposer, root, fragment } => {
+                if let Some(broadcast) = self.broadcasts.get_mut(proposer) {
+                    broadcast.restore_fragment(root, fragment);
                 }
             }
             JournalEntry::Sent(Message::Votes(votes)) => {
@@ -215,7 +236,7 @@ impl<C: Coin> Subset<C> {
                     self.restore_vote(vote);
                 }
             }
-            JournalEntry::Sent(Message::Pull { .. }) => {}
+            JournalEntry::Sent(Message::Pull { .. } | Message::Fragment { .. }) => {}
         }
     }
 

@@ -1,8 +1,8 @@
 //! Messages and journal entries survive their bytes, and no bytes panic.
 
 use constellation_acs::{
-    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, InstanceSet, JournalEntry, MAX_NODES, Message, Step, Subset,
-    Value, Vote,
+    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, Fragment, InstanceSet, JournalEntry, MAX_NODES, Message, Step,
+    Subset, Value, Vote,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,12 +33,26 @@ fn vote() -> impl Strategy<Value = Vote> {
     ]
 }
 
+/// Of seven, every piece has a branch of three hashes, except the last with two.
+fn fragment() -> impl Strategy<Value = Fragment> {
+    let parts = (0..N, any::<u32>(), vec(any::<[u8; 32]>(), 3), vec(any::<u8>(), 0..100));
+    parts.prop_map(|(index, payload_len, mut branch, bytes)| {
+        branch.truncate(if index == N - 1 { 2 } else { 3 });
+        Fragment { index, payload_len_bytes: payload_len as usize, branch, bytes: bytes.into() }
+    })
+}
+
 fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
         (0..N, vec(any::<u8>(), 0..100))
             .prop_map(|(proposer, payload)| Message::Payload { proposer, payload: payload.into() }),
         vec(vote(), 0..20).prop_map(Message::Votes),
         (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Message::Pull { proposer, root }),
+        (0..N, any::<[u8; 32]>(), fragment()).prop_map(|(proposer, root, fragment)| Message::Fragment {
+            proposer,
+            root,
+            fragment
+        }),
     ]
 }
 
@@ -47,6 +61,11 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
         message().prop_map(JournalEntry::Sent),
         (0..N, vec(any::<u8>(), 0..100))
             .prop_map(|(proposer, payload)| JournalEntry::Held { proposer, payload: payload.into() }),
+        (0..N, any::<[u8; 32]>(), fragment()).prop_map(|(proposer, root, fragment)| JournalEntry::HeldFragment {
+            proposer,
+            root,
+            fragment
+        }),
     ]
 }
 
@@ -81,7 +100,7 @@ proptest! {
 
     /// What decodes encodes to the same bytes: there is one form of a message.
     #[test]
-    fn arbitrary_bytes_decode_to_one_form_or_not(kind in 0u8..5, rest in vec(any::<u8>(), 0..80)) {
+    fn arbitrary_bytes_decode_to_one_form_or_not(kind in 0u8..6, rest in vec(any::<u8>(), 0..180)) {
         let mut bytes = vec![kind];
         bytes.extend(rest);
         if let Ok(message) = Message::decode(&bytes, N) {
@@ -108,7 +127,7 @@ proptest! {
     /// Messages that no honest node sends, in any order, never panic.
     #[test]
     fn a_machine_survives_anything(messages in vec((0..N + 2, message()), 0..60)) {
-        let config = Config { me: 0, n: 4, payload_max_bytes: 50 };
+        let config = Config { me: 0, n: 4, payload_max_bytes: 50, coded_from_bytes: 20 };
         let mut subset = Subset::new(config, NoCoin);
         for (from, message) in messages {
             subset.handle(from, message);
@@ -128,7 +147,7 @@ fn a_journal_that_leaps_is_not_followed() {
         Vote::Coin { instance: 2, round, proof: vec![1] },
         Vote::CoinMin { instance: 3, round, owner: 1, proof: vec![1] },
     ];
-    let config = Config { me: 0, n: 4, payload_max_bytes: 50 };
+    let config = Config { me: 0, n: 4, payload_max_bytes: 50, coded_from_bytes: 20 };
     let mut subset = Subset::restore(config, NoCoin, [JournalEntry::Sent(Message::Votes(votes))]);
     assert_eq!(subset.take_outgoing().journal, []);
 }
@@ -148,6 +167,11 @@ fn damaged_messages_are_refused() {
     let pull = [[3, 0].as_slice(), &[5; 32]].concat();
     assert_eq!(decode(&pull), None);
     assert_eq!(decode(&[&pull[..], &[1]].concat()), Some(DecodeError::Trailing(1)));
+    // Proposer, index, root, length, and two hashes for the last piece of seven.
+    let fragment = [[4, 0, 6].as_slice(), &[5; 32], &[9, 0, 0, 0], &[6; 64]].concat();
+    assert_eq!(decode(&fragment), None);
+    assert_eq!(decode(&fragment[..fragment.len() - 1]), Some(DecodeError::Truncated));
+    assert_eq!(decode(&[4, 0, 7]), Some(DecodeError::NoSuchNode(7)));
 }
 
 /// Sets of agreements have one form: their length is that of the last member's byte, and there is a last member.

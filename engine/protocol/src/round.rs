@@ -60,12 +60,13 @@ impl Round {
             me: seat.me,
             n: seat.committee.len(),
             payload_max_bytes: seat.payload_max_bytes,
+            coded_from_bytes: constellation_acs::CODED_FROM_BYTES,
         };
         let sent = entries
             .iter()
             .filter_map(|entry| match entry {
                 JournalEntry::Sent(message) => Some((Target::All, encode(&seat, message.clone()))),
-                JournalEntry::Held { .. } => None,
+                JournalEntry::Held { .. } | JournalEntry::HeldFragment { .. } => None,
             })
             .collect();
         let subset = Subset::restore(config, coin, entries);
@@ -156,8 +157,10 @@ impl Round {
         let (tier, round) = (self.seat.tier, self.seat.number);
         out.extend(outgoing.journal.into_iter().map(|entry| Action::Journal(JournalRecord { tier, round, entry })));
         for (target, message) in outgoing.messages {
-            // Pulls and the answers to them are asked for anew; votes are what a peer that comes back cannot do without.
-            let is_kept = target == Target::All || matches!(message, constellation_acs::Message::Votes(_));
+            // Pulls are asked for anew, and payloads in answer to them; votes, and the fragment of my proposal that a peer
+            // is to keep, are what one that comes back cannot do without.
+            use constellation_acs::Message::{Fragment, Votes};
+            let is_kept = target == Target::All || matches!(message, Votes(_) | Fragment { .. });
             let bytes = encode(&self.seat, message);
             if is_kept {
                 self.sent.push((target, bytes.clone()));

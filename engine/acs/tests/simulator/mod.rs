@@ -1,13 +1,16 @@
 //! A network of machines in one thread, driven by a seed: who is faulty and how, in what order messages arrive, who
 //! crashes. Everything a run does follows from its seed.
 
-use std::collections::BTreeSet;
+mod fragments;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use constellation_acs::{
-    Coin, Config, FaultKind, InstanceSet, JournalEntry, Message, Step, Subset, Target, Value, Vote,
+    Coin, Config, FaultKind, InstanceSet, JournalEntry, Message, Root, Step, Subset, Target, Value, Vote,
 };
+use fragments::Scheme;
 
 pub const PAYLOAD_MAX_BYTES: usize = 64;
 const DELIVERIES_MAX: usize = 400_000;
@@ -91,6 +94,8 @@ struct Packet {
 
 struct Node {
     nature: Nature,
+    /// How the node sends out its proposal if it is a liar.
+    schemes: Vec<Scheme>,
     machine: Subset<TestCoin>,
     journal: Vec<Vec<u8>>,
     sent: Vec<(Target, Bytes)>,
@@ -101,6 +106,9 @@ struct Node {
 pub struct Report {
     pub coins: usize,
     pub pulls: usize,
+    pub fragments: usize,
+    pub bad_branches: usize,
+    pub bad_encodings: usize,
     pub faults: usize,
     pub crashes: usize,
     pub round_max: u32,
@@ -113,6 +121,8 @@ pub struct Network {
     nodes: Vec<Node>,
     order: Order,
     slow_links: BTreeSet<(usize, usize)>,
+    /// By proposer and variant.
+    coded_roots: BTreeMap<(usize, usize), Root>,
     fast: Vec<Packet>,
     slow: Vec<Packet>,
     deliveries: usize,
@@ -122,8 +132,12 @@ pub struct Network {
     pub report: Report,
 }
 
+/// What a liar proposes instead of variant 0, to some.
+const VARIANTS: usize = 3;
+
 fn payload(proposer: usize, variant: usize) -> Arc<[u8]> {
-    format!("payload {variant} of {proposer}").into_bytes().into()
+    let text = format!("payload {variant} of {proposer}").repeat(1 + proposer % 3);
+    text.into_bytes().into()
 }
 
 impl Network {
@@ -154,18 +168,28 @@ impl Network {
             0 => (0..1 + rng.below(4)).map(|_| rng.below(60 * n)).collect(),
             _ => Vec::new(),
         };
-        let nodes = natures.into_iter().enumerate().map(|(me, nature)| Node {
-            nature,
-            machine: Subset::new(config(me, n), TestCoin { me, seed }),
-            journal: Vec::new(),
-            sent: Vec::new(),
+        let coded_one_in = [usize::MAX, 1, 2][rng.below(3)];
+        let nodes = natures.into_iter().enumerate().map(|(me, nature)| {
+            let coded = rng.one_in(coded_one_in);
+            Node {
+                nature,
+                schemes: match nature {
+                    Nature::Liar { .. } => fragments::schemes(&mut rng, (me, n)),
+                    Nature::Honest | Nature::Silent => Vec::new(),
+                },
+                machine: Subset::new(config(me, n, coded), TestCoin { me, seed }),
+                journal: Vec::new(),
+                sent: Vec::new(),
+            }
         });
+        let nodes = nodes.collect();
         Self {
             seed,
             n,
-            nodes: nodes.collect(),
+            nodes,
             order,
             slow_links,
+            coded_roots: BTreeMap::new(),
             fast: Vec::new(),
             slow: Vec::new(),
             deliveries: 0,
@@ -300,11 +324,13 @@ impl Network {
         let entries: Vec<_> = self.nodes[me].journal.iter().map(decode).collect();
         let sent = entries.iter().filter_map(|entry| match entry {
             JournalEntry::Sent(message) => Some((Target::All, encode(message))),
-            JournalEntry::Held { .. } => None,
+            JournalEntry::Held { .. } | JournalEntry::HeldFragment { .. } => None,
         });
         self.nodes[me].sent = sent.collect();
         let seed = self.seed;
-        let machine = Subset::restore(config(me, self.n), TestCoin { me, seed }, entries);
+        // The form that is configured may have changed meanwhile.
+        let coded = self.rng.one_in(2);
+        let machine = Subset::restore(config(me, self.n, coded), TestCoin { me, seed }, entries);
         self.nodes[me].machine = machine;
         self.nodes[me].machine.propose(payload(me, 0));
         self.fast.retain(|packet| packet.to != me);
@@ -374,6 +400,7 @@ impl Network {
     fn observe(&mut self, message: &Message) {
         match message {
             Message::Pull { .. } => self.report.pulls += 1,
+            Message::Fragment { .. } => self.report.fragments += 1,
             Message::Payload { .. } => {}
             Message::Votes(votes) => {
                 for vote in votes {
@@ -399,6 +426,20 @@ impl Network {
                 0 => None,
                 variant => Some(Message::Payload { proposer: me, payload: payload(me, variant) }),
             },
+            Message::Fragment { proposer, root, fragment } if *proposer == me => {
+                let scheme = self.rng.below(self.nodes[me].schemes.len());
+                self.nodes[me].schemes[scheme].in_place_of(me, root, fragment, &mut self.rng)
+            }
+            Message::Fragment { proposer, root, fragment } => {
+                if self.rng.one_in(drop) {
+                    return None;
+                }
+                let (mut root, mut fragment) = (*root, fragment.clone());
+                if self.rng.one_in(change) {
+                    fragments::spoil(&mut root, &mut fragment, &mut self.rng);
+                }
+                Some(Message::Fragment { proposer: *proposer, root, fragment })
+            }
             Message::Votes(votes) => {
                 let mut lies = Vec::new();
                 for vote in votes.iter().flat_map(one_by_one) {
@@ -420,7 +461,13 @@ impl Network {
         let mut vote = vote.clone();
         match &mut vote {
             Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => {
-                *root = *blake3::hash(&payload(*proposer, self.rng.below(4))).as_bytes();
+                let variant = self.rng.below(VARIANTS + 1);
+                let coded = *self.coded_roots.entry((*proposer, variant)).or_insert_with(|| {
+                    let (root, _) = fragments::proposal((*proposer, self.n), variant);
+                    root
+                });
+                let digest = *blake3::hash(&payload(*proposer, variant)).as_bytes();
+                *root = if self.rng.one_in(2) { digest } else { coded };
             }
             Vote::Agree { value, .. } => *value = Value::ALL[self.rng.below(3)],
             Vote::Coin { proof, .. } => proof[0] ^= 1,
@@ -459,9 +506,9 @@ impl Network {
         let enough = self.n - (self.n - 1) / 3;
         assert!(output.len() >= enough, "{}: {} entries", self.about(), output.len());
         for (proposer, accepted) in output {
-            if self.nodes[*proposer].nature == Nature::Honest {
-                assert_eq!(*accepted, payload(*proposer, 0), "{}", self.about());
-            }
+            let honest = self.nodes[*proposer].nature == Nature::Honest;
+            let mut proposed = (0..if honest { 1 } else { VARIANTS }).map(|variant| payload(*proposer, variant));
+            assert!(proposed.any(|payload| payload == *accepted), "{}: {accepted:?} of {proposer}", self.about());
         }
     }
 
@@ -473,6 +520,8 @@ impl Network {
         }
         self.report.faults += faults.len();
         for fault in faults {
+            self.report.bad_branches += usize::from(matches!(fault.kind, FaultKind::BadBranch { .. }));
+            self.report.bad_encodings += usize::from(matches!(fault.kind, FaultKind::BadEncoding { .. }));
             let ahead = matches!(fault.kind, FaultKind::TooFarAhead { .. });
             let honest = self.nodes[fault.node].nature == Nature::Honest;
             assert!(ahead || !honest, "{}: {fault:?} at {me}", self.about());
@@ -506,8 +555,8 @@ fn natures(rng: &mut Rng, n: usize) -> Vec<Nature> {
     natures
 }
 
-fn config(me: usize, n: usize) -> Config {
-    Config { me, n, payload_max_bytes: PAYLOAD_MAX_BYTES }
+fn config(me: usize, n: usize, coded: bool) -> Config {
+    Config { me, n, payload_max_bytes: PAYLOAD_MAX_BYTES, coded_from_bytes: if coded { 0 } else { usize::MAX } }
 }
 
 fn encode(message: &Message) -> Bytes {

@@ -1,0 +1,54 @@
+//! Counts the votes of one broadcast: the first ECHO and the first READY of each node stand.
+
+use crate::committee::NodeSet;
+use crate::message::Root;
+
+/// The two kinds of vote of a broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Echo,
+    Ready,
+}
+
+/// A node has voted for another root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contradiction;
+
+/// All votes, by root and kind; at most 2n roots, since every node has two votes.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    roots: Vec<(Root, [NodeSet; 2])>,
+    /// Who has voted at all, by kind.
+    voted: [NodeSet; 2],
+}
+
+impl Tally {
+    /// Whether the vote is new.
+    pub fn count(&mut self, from: usize, kind: Kind, root: Root) -> Result<bool, Contradiction> {
+        if self.has_voted(from, kind) {
+            return if self.votes(kind, &root).contains(from) { Ok(false) } else { Err(Contradiction) };
+        }
+        self.voted[kind as usize].insert(from);
+        let index = self.roots.iter().position(|(other, _)| *other == root).unwrap_or_else(|| {
+            self.roots.push((root, Default::default()));
+            self.roots.len() - 1
+        });
+        self.roots[index].1[kind as usize].insert(from);
+        Ok(true)
+    }
+
+    pub fn has_voted(&self, node: usize, kind: Kind) -> bool {
+        self.voted[kind as usize].contains(node)
+    }
+
+    /// Who voted for a root.
+    pub fn votes(&self, kind: Kind, root: &Root) -> NodeSet {
+        let votes = self.roots.iter().find(|(other, _)| other == root);
+        votes.map_or_else(NodeSet::default, |(_, votes)| votes[kind as usize])
+    }
+
+    /// The first root of which `enough` holds for the number of votes of a kind.
+    pub fn root_with(&self, kind: Kind, enough: impl Fn(u32) -> bool) -> Option<Root> {
+        self.roots.iter().find(|(_, votes)| enough(votes[kind as usize].len())).map(|(root, _)| *root)
+    }
+}

@@ -1,0 +1,121 @@
+//! What liars do with fragments. Fragments of nothing need a tree of their own, made here from its description: that
+//! honest machines take them shows that the description is right.
+
+use constellation_acs::{Fragment, Message, Root, Subset};
+
+use super::{PAYLOAD_MAX_BYTES, Rng, TestCoin, VARIANTS, config, payload};
+
+type Hash = [u8; 32];
+
+/// How a liar sends out its proposal in the coded form.
+pub enum Scheme {
+    /// As it should.
+    Right,
+    /// Not at all.
+    Withheld,
+    /// Fragments of another root, by index: another payload's, or nothing's.
+    Other(Root, Vec<Option<Fragment>>),
+    /// This variant of the payload, whole.
+    Whole(usize),
+    /// Fragments that do not belong to their root.
+    Spoilt,
+}
+
+/// Liars choose anew for every message; often there is one scheme only, as no lie comes to a quorum otherwise.
+pub fn schemes(rng: &mut Rng, (me, n): (usize, usize)) -> Vec<Scheme> {
+    let scheme = |rng: &mut Rng| match rng.below(8) {
+        0..=2 => Scheme::Right,
+        3 => Scheme::Withheld,
+        4 => {
+            let (root, fragments) = proposal((me, n), rng.below(VARIANTS));
+            Scheme::Other(root, fragments)
+        }
+        5 => {
+            let (root, fragments) = fragments_of_nothing(rng, n);
+            Scheme::Other(root, fragments)
+        }
+        6 => Scheme::Whole(rng.below(VARIANTS)),
+        _ => Scheme::Spoilt,
+    };
+    let count = 1 + rng.below(3);
+    (0..count).map(|_| scheme(rng)).collect()
+}
+
+impl Scheme {
+    /// What is sent instead of a fragment of the liar's own proposal.
+    pub fn in_place_of(&self, me: usize, root: &Root, fragment: &Fragment, rng: &mut Rng) -> Option<Message> {
+        let (mut root, mut fragment) = (*root, fragment.clone());
+        match self {
+            Self::Right => {}
+            Self::Withheld => return None,
+            Self::Other(other, fragments) => {
+                root = *other;
+                fragment = fragments[fragment.index].clone()?;
+            }
+            Self::Whole(variant) => {
+                return Some(Message::Payload { proposer: me, payload: payload(me, *variant) });
+            }
+            Self::Spoilt => spoil(&mut root, &mut fragment, rng),
+        }
+        Some(Message::Fragment { proposer: me, root, fragment })
+    }
+}
+
+/// The root and the fragments of a payload, as a machine that proposes it sends them; its own it keeps.
+pub fn proposal((proposer, n): (usize, usize), variant: usize) -> (Root, Vec<Option<Fragment>>) {
+    let mut machine = Subset::new(config(proposer, n, true), TestCoin { me: proposer, seed: 0 });
+    machine.propose(payload(proposer, variant));
+    let (mut root, mut fragments) = ([0; 32], vec![None; n]);
+    for (_, message) in machine.take_outgoing().messages {
+        if let Message::Fragment { root: its, fragment, .. } = message {
+            root = its;
+            let index = fragment.index;
+            fragments[index] = Some(fragment);
+        }
+    }
+    (root, fragments)
+}
+
+/// Changes one thing about a fragment.
+pub fn spoil(root: &mut Root, fragment: &mut Fragment, rng: &mut Rng) {
+    match rng.below(4) {
+        0 => root[0] ^= 1,
+        1 => fragment.payload_len_bytes ^= 1 << rng.below(8),
+        2 => fragment.branch[0][0] ^= 1,
+        _ => fragment.bytes = fragment.bytes.iter().map(|byte| byte ^ 1).collect(),
+    }
+}
+
+/// Pieces that are no payload's, rightly hashed up to a root.
+fn fragments_of_nothing(rng: &mut Rng, n: usize) -> (Root, Vec<Option<Fragment>>) {
+    let payload_len_bytes = 1 + rng.below(PAYLOAD_MAX_BYTES);
+    let piece_len = payload_len_bytes.div_ceil(n - 2 * ((n - 1) / 3)).next_multiple_of(2);
+    let pieces: Vec<Vec<u8>> = (0..n).map(|_| (0..piece_len).map(|_| rng.next() as u8).collect()).collect();
+    let leaves: Vec<Hash> = pieces.iter().map(|piece| keyed("leaf", piece)).collect();
+    let (top, branches) = tree(&leaves);
+    let root = keyed("root", &[&(payload_len_bytes as u64).to_le_bytes()[..], &top].concat());
+    let fragments = pieces
+        .into_iter()
+        .zip(branches)
+        .enumerate()
+        .map(|(index, (piece, branch))| Some(Fragment { index, payload_len_bytes, branch, bytes: piece.into() }));
+    (root, fragments.collect())
+}
+
+/// The top of a tree over `leaves`, and each leaf's way to it.
+fn tree(leaves: &[Hash]) -> (Hash, Vec<Vec<Hash>>) {
+    if let [leaf] = leaves {
+        return (*leaf, vec![vec![]]);
+    }
+    // The left half of a tree of pairs is the largest full one.
+    let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+    let ((left, mut branches), (right, right_branches)) = (tree(left), tree(right));
+    branches.iter_mut().for_each(|branch| branch.push(right));
+    branches.extend(right_branches.into_iter().map(|branch| [branch, vec![left]].concat()));
+    (keyed("node", &[left, right].concat()), branches)
+}
+
+fn keyed(what: &str, bytes: &[u8]) -> Hash {
+    let key = format!("constellation.acs.fragment.{what}.").into_bytes();
+    *blake3::keyed_hash(&key.try_into().expect("32 bytes"), bytes).as_bytes()
+}
