@@ -13,8 +13,8 @@
 
 use crate::hash::Hash;
 use crate::keys::PublicKey;
-use crate::merkle::merkle_root;
 use crate::map::KeyMap;
+use crate::merkle::merkle_root;
 use crate::transaction::{Half, Transaction};
 use bytemuck::{Pod, Zeroable};
 

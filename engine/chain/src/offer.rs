@@ -2,9 +2,9 @@
 //!
 //! On the wire an offer is a [`Transaction`](crate::Transaction) whose second half is still zero: the same 328 bytes and payload.
 
+use crate::account::StarHead;
 use crate::hash::Hash;
 use crate::keys::{PublicKey, SecretKey, SignedMessage};
-use crate::account::StarHead;
 use crate::transaction::{
     self, Fixed, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId, PAYLOAD_MAX_BYTES, Transaction, TransactionError,
 };

@@ -36,7 +36,8 @@ impl Queue {
     /// Where a transaction is in the queue, or would be.
     fn search(&self, transaction: &Transaction) -> Result<usize, usize> {
         let wanted = transaction.initiator_half().sequence();
-        let order = |number: u64, other: &Transaction| number.cmp(&wanted).then_with(|| other.id().cmp(&transaction.id()));
+        let order =
+            |number: u64, other: &Transaction| number.cmp(&wanted).then_with(|| other.id().cmp(&transaction.id()));
         self.waiting.binary_search_by(|(number, other)| order(*number, other))
     }
 }
@@ -141,9 +142,8 @@ impl Pool {
     pub fn find(&self, record: &[u8]) -> Option<&Arc<Transaction>> {
         let (initiator, sequence) = record_claim(record)?;
         let queue = &self.queues[*self.places.get(initiator)?];
-        let is_it = |(number, transaction): &&(u64, Arc<Transaction>)| {
-            *number == sequence && **transaction.record() == *record
-        };
+        let is_it =
+            |(number, transaction): &&(u64, Arc<Transaction>)| *number == sequence && **transaction.record() == *record;
         queue.waiting.iter().find(is_it).map(|(_, transaction)| transaction)
     }
 

@@ -113,7 +113,10 @@ impl fmt::Display for DevnetReport {
         let StageCores { verify, core, log, net } = self.stage_cores;
         writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2}, net {net:.2} (all nodes)")?;
         let CpuCost { verify, core, log, net, api, load, total } = self.cpu_us_per_committed;
-        writeln!(f, "cost         {total:.1} us of processor time a committed transfer, all nodes together: verify {verify:.1}, core {core:.1}, log {log:.1}, net {net:.1}, api {api:.1}, load {load:.1}")?;
+        writeln!(
+            f,
+            "cost         {total:.1} us of processor time a committed transfer, all nodes together: verify {verify:.1}, core {core:.1}, log {log:.1}, net {net:.1}, api {api:.1}, load {load:.1}"
+        )?;
         for (node, times) in self.stage_times.iter().enumerate() {
             let node = format!("node {node}");
             writeln!(f, "{node:<13}{times}")?;
