@@ -291,7 +291,7 @@ pub enum FaultKind {
     },
     /// Contradicted itself over its own signature; the proof is on its way into the chain.
     #[error("contradicted itself in round {}, over its own signature: {:?}", .0.round(), .0.kind())]
-    Proven(constellation_chain::Misconduct),
+    Proven(Box<constellation_chain::Misconduct>),
     /// Signed something else than the agreed block, or not at all.
     #[error("bad signature share for round {round} of {tier:?}")]
     BadShare {

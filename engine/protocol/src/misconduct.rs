@@ -60,7 +60,7 @@ impl Node {
             return;
         }
         if let Some(node) = self.directory.index(Some(&proof.member)) {
-            self.blame(node, FaultKind::Proven(proof));
+            self.blame(node, FaultKind::Proven(Box::new(proof)));
         }
         self.proofs.add(proof);
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::load::star_keys;
-use constellation_chain::{Genesis, GenesisNode, GenesisStar, Ledger, NetworkId, Reader, StarHead};
+use constellation_chain::{Genesis, GenesisNode, GenesisStar, Ledger, NetworkId, Offer, Reader, StarHead, Transaction};
 use std::collections::HashMap;
 use std::sync::mpsc::{TryRecvError, sync_channel};
 

@@ -111,8 +111,8 @@ mod tests {
             public_key: SecretKey::from_seed([9; 32]).public_key(),
             address: "127.0.0.1:1".parse().unwrap(),
         };
-        let genesis_stars =
-            star_keys([1; 32], 8).iter().map(|key| GenesisStar { public_key: key.public_key(), balance: 100 });
+        let keys = star_keys([1; 32], 8);
+        let genesis_stars = keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: 100 });
         let mut ledger = Ledger::new(&Genesis::new("test", 1, vec![node], genesis_stars.collect()).unwrap());
         let mut stars = stars();
         for place in 0..300 {

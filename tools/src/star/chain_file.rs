@@ -87,7 +87,7 @@ enum Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signed {
     /// Its own offer; the transaction's id is not known before the counterparty has signed.
-    Offer(Offer),
+    Offer(Box<Offer>),
     /// Another star's offer, countersigned: a whole transaction.
     Transaction(Transaction),
 }
@@ -197,7 +197,7 @@ impl Chain {
                 let bytes = hex::decode(offer).map_err(|error| error.to_string())?;
                 let offer = Offer::decode(&bytes, self.network).map_err(|error| error.to_string())?;
                 let half = (self.star == offer.initiator()).then(|| *offer.initiator_half());
-                self.sign(sequence, half, Signed::Offer(offer))
+                self.sign(sequence, half, Signed::Offer(Box::new(offer)))
             }
             Record::Countersigned { sequence, transaction } => {
                 let bytes = hex::decode(transaction).map_err(|error| error.to_string())?;

@@ -35,7 +35,7 @@ fn a_client_killed_between_write_and_send_finds_the_same_half_again() {
     open(&path).unwrap().offered(&first).unwrap();
 
     let mut again = open(&path).unwrap();
-    assert_eq!(again.chain().open().map(|entry| &entry.signed), Some(&Signed::Offer(first)));
+    assert_eq!(again.chain().open().map(|entry| &entry.signed), Some(&Signed::Offer(Box::new(first))));
     assert!(matches!(again.offered(&offer(StarHead::default(), 6)), Err(ChainFileError::Contradiction { .. })));
     assert!(matches!(again.countersigned(&answer(StarHead::default(), 6)), Err(ChainFileError::Contradiction { .. })));
     assert_eq!(again.chain().entries.len(), 1);
