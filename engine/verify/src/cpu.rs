@@ -13,11 +13,18 @@ use crate::{avx2::Avx2, avx512::Avx512, lanes::Verifier};
 /// The most signatures that are verified together: past this a combination gains nothing, and memory grows.
 const PART_LEN_MAX: usize = 1 << 16;
 
-/// The same on the portable backend, which verifies one part on one thread.
-const PORTABLE_PART_LEN: usize = 256;
+/// From so many signatures for each thread, threads have parts of their own: a smaller combination costs more a signature, but up here
+/// less than threads lose by reading what the others wrote.
+const SHARE_MIN: usize = 4096;
 
 /// The fewest signatures worth waking other threads for.
-const SHARED_MIN: usize = 64;
+const SHARED_MIN: usize = 128;
+
+/// What the portable backend verifies in one part: it has no use for more.
+const PORTABLE_PART_LEN: usize = 256;
+
+/// Verdicts come in words of 64: parts of a batch are cut at words.
+const WORD_BITS: usize = 64;
 
 /// One of the CPU's backends, and the threads it may use.
 pub(crate) struct Cpu {
@@ -62,14 +69,24 @@ impl Implementation {
         }
     }
 
+    /// Threads have parts of their own, or share one: help each other in any case. Rounds bound how many parts are under way.
+    fn verify_in_parts(&self, threads: Threads, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
+        let count = threads.count();
+        Verdicts::join(parts(batch, count * PART_LEN_MAX).map(|round| {
+            let len = match self {
+                Self::Portable => PORTABLE_PART_LEN,
+                _ => part_len(round.len(), count),
+            };
+            let mut verdicts = vec![Verdicts::none_valid(0); round.len().div_ceil(len)];
+            let parts = parts(&round, len).zip(&mut verdicts);
+            threads.for_each(parts, |(part, verdicts)| *verdicts = self.verify(threads, &part, suspicion));
+            Verdicts::join(verdicts)
+        }))
+    }
+
     fn verify(&self, threads: Threads, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
         match self {
-            Self::Portable => {
-                let mut verdicts = vec![Verdicts::none_valid(0); batch.len().div_ceil(PORTABLE_PART_LEN)];
-                let parts = parts(batch, PORTABLE_PART_LEN).zip(&mut verdicts);
-                threads.for_each(parts, |(part, verdicts)| *verdicts = portable::verify(&part));
-                Verdicts::join(verdicts)
-            }
+            Self::Portable => portable::verify(batch),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(verifier) => verifier.verify(threads, batch, suspicion),
             #[cfg(target_arch = "x86_64")]
@@ -111,17 +128,23 @@ impl Cpu {
 
     pub(crate) fn verify(&self, batch: &Batch<'_>, senders: Senders) -> Verdicts {
         let suspicion = &self.suspicions[senders as usize];
-        let verify = |threads| {
-            Verdicts::join(parts(batch, PART_LEN_MAX).map(|part| self.implementation.verify(threads, &part, suspicion)))
-        };
         match &self.pool {
-            Some(pool) if batch.len() >= SHARED_MIN => pool.install(|| verify(Threads::Pool)),
-            _ => verify(Threads::One),
+            Some(pool) if batch.len() >= SHARED_MIN => {
+                pool.install(|| self.implementation.verify_in_parts(Threads::Pool, batch, suspicion))
+            }
+            _ => self.implementation.verify_in_parts(Threads::One, batch, suspicion),
         }
     }
 }
 
-/// The batch in parts of `len` signatures, a multiple of 64 for [`Verdicts::join`].
+/// How many signatures of a batch are verified together, a multiple of [`WORD_BITS`].
+fn part_len(batch_len: usize, threads: usize) -> usize {
+    let share = batch_len.div_ceil(threads);
+    let len = if share < SHARE_MIN { batch_len } else { share };
+    len.next_multiple_of(WORD_BITS).min(PART_LEN_MAX)
+}
+
+/// The batch in parts of `len` signatures.
 fn parts<'a>(batch: &Batch<'a>, len: usize) -> impl Iterator<Item = Batch<'a>> {
     (0..batch.len()).step_by(len).map(move |start| batch.part(start..batch.len().min(start + len)))
 }
@@ -159,6 +182,18 @@ pub(crate) fn fastest() -> Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_whole_words_and_no_larger_than_allowed() {
+        for threads in 1..9 {
+            for batch_len in [1, 63, 64, 65, 4096, 5000, 8192, 10_000, 1 << 16, 1 << 20] {
+                let len = part_len(batch_len, threads);
+                assert!(len.is_multiple_of(WORD_BITS) && (WORD_BITS..=PART_LEN_MAX).contains(&len), "{len}");
+                let is_shared = batch_len < threads * SHARE_MIN && batch_len <= PART_LEN_MAX;
+                assert_eq!(len >= batch_len, is_shared || threads == 1 && batch_len <= PART_LEN_MAX, "{batch_len}");
+            }
+        }
+    }
 
     #[test]
     fn threads_change_no_verdict() {

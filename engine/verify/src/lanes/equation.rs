@@ -63,8 +63,7 @@ impl<V: Vector> Verifier<V> {
         let group_len = suspicion.group_len().filter(|_| batch.len() > SINGLE_MAX);
         let prepared = &mut work.prepared;
         prepared.read(self.vector, threads, batch, self.base.base_point(), self.hasher, self.known.as_ref());
-        let drawn = prepared.find_signers(threads, batch, group_len.is_some());
-        prepared.decode_keys(self.vector, threads);
+        let drawn = prepared.find_signers(self.vector, threads, batch, group_len.is_some());
         let candidates = std::mem::take(&mut prepared.signers.candidates);
         match group_len.filter(|_| drawn) {
             None => self.verify_single(threads, batch, prepared, &candidates, &mut verdicts),

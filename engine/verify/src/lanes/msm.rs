@@ -84,13 +84,10 @@ impl Msm {
             *sum = vector.sum_window(&mut buckets, window, &terms[..window.terms], points);
             idle().push(buckets);
         };
-        // Low windows have more terms than high ones: dealt out by turns, every thread gets some of both.
-        let (even, odd): (Vec<_>, Vec<_>) =
-            plan.windows.iter().zip(sums.iter_mut()).enumerate().partition(|(number, _)| number % 2 == 0);
-        threads.for_each(even.into_iter().chain(odd), |(_, window)| sum_window(window));
-        threads.for_each(sums.chunks(LANES).zip(totals.chunks_mut(LANES)), |(sums, totals)| {
-            vector.add_lanes(sums, totals)
-        });
+        // The lowest windows, which have the most terms, come first.
+        threads.for_each_in_order(plan.windows.iter().zip(sums.iter_mut()), sum_window);
+        let eights = sums.chunks(LANES).zip(totals.chunks_mut(LANES));
+        threads.for_each(eights, |(sums, totals)| vector.add_lanes(sums, totals));
         vector.windows_are_zero(&plan.windows, totals)
     }
 }

@@ -3,7 +3,7 @@
 use std::iter;
 
 use super::{Input, LANES, Mask, Packed3, Vector};
-use crate::coefficients::coefficients;
+use crate::coefficients;
 use crate::known_keys::{KeyHasher, KnownKeys};
 use crate::threads::Threads;
 use crate::{Batch, Verdicts, rule};
@@ -133,35 +133,26 @@ impl Prepared {
         });
     }
 
-    /// Finds out who signed what, and draws a coefficient for each signature if `draw`. Whether it did: `false` also where the
-    /// operating system has no randomness to give.
-    pub(super) fn find_signers(&mut self, threads: Threads, batch: &Batch<'_>, draw: bool) -> bool {
-        let Self { arrivals, hashes, signers, .. } = self;
+    /// Finds out who signed what, decodes the keys that are not known, and draws a coefficient for each signature if `draw`. Whether
+    /// it did: `false` also where the operating system has no randomness to give.
+    pub(super) fn find_signers<V: Vector>(
+        &mut self,
+        vector: V,
+        threads: Threads,
+        batch: &Batch<'_>,
+        draw: bool,
+    ) -> bool {
+        let Self { arrivals, hashes, coefficients, points, signers } = self;
         let (arrivals, hashes) = (&arrivals[..batch.len()], &hashes[..batch.len()]);
-        let draw = || if draw { coefficients(threads, hashes, batch.signatures()) } else { None };
-        let ((), drawn) = threads.join(|| signers.find(batch, arrivals), draw);
-        let is_drawn = drawn.is_some();
-        self.coefficients = drawn.unwrap_or_default();
-        is_drawn
-    }
-
-    /// Decodes the keys that are not known, and drops the candidates whose key is no point.
-    pub(super) fn decode_keys<V: Vector>(&mut self, vector: V, threads: Threads) {
-        let Signers { candidates, list, encodings, first_decoded, .. } = &mut self.signers;
-        let first_decoded = *first_decoded;
-        let points_len = first_decoded as usize + encodings.len();
-        let points =
-            at_least(&mut self.points, points_len, Packed3::ZERO)[first_decoded as usize..].chunks_mut(PIECE_LEN);
-        let mut valid = vec![0; encodings.len().div_ceil(LANES)];
-        let pieces = encodings.chunks(PIECE_LEN).zip(points).zip(valid.chunks_mut(PIECE_LEN / LANES));
-        threads.for_each(pieces, |((encodings, points), valid)| vector.decode(encodings, points, valid));
-        let is_point = |candidate: &Candidate| {
-            let Some(at) = list[candidate.signer as usize].place.checked_sub(first_decoded) else { return true };
-            valid[at as usize / LANES] >> (at as usize % LANES) & 1 == 1
+        let draw = || if draw { coefficients::coefficients(threads, hashes, batch.signatures()) } else { None };
+        let find = || {
+            signers.find(batch, arrivals);
+            signers.decode(vector, threads, points);
         };
-        if valid.iter().any(|&valid| valid != Mask::MAX) {
-            candidates.retain(is_point);
-        }
+        let ((), drawn) = threads.join(find, draw);
+        let is_drawn = drawn.is_some();
+        *coefficients = drawn.unwrap_or_default();
+        is_drawn
     }
 
     /// Puts keys that gave valid signatures, now and before, among the known ones.
@@ -236,6 +227,23 @@ impl Piece<'_> {
 }
 
 impl Signers {
+    /// Decodes the keys that are not known, and drops the candidates whose key is no point.
+    fn decode<V: Vector>(&mut self, vector: V, threads: Threads, points: &mut Vec<Packed3>) {
+        let Self { candidates, list, encodings, first_decoded, .. } = self;
+        let first = *first_decoded as usize;
+        let points = at_least(points, first + encodings.len(), Packed3::ZERO)[first..].chunks_mut(PIECE_LEN);
+        let mut valid = vec![0; encodings.len().div_ceil(LANES)];
+        let pieces = encodings.chunks(PIECE_LEN).zip(points).zip(valid.chunks_mut(PIECE_LEN / LANES));
+        threads.for_each(pieces, |((encodings, points), valid)| vector.decode(encodings, points, valid));
+        let is_point = |candidate: &Candidate| {
+            let Some(at) = list[candidate.signer as usize].place.checked_sub(*first_decoded) else { return true };
+            valid[at as usize / LANES] >> (at as usize % LANES) & 1 == 1
+        };
+        if valid.iter().any(|&valid| valid != Mask::MAX) {
+            candidates.retain(is_point);
+        }
+    }
+
     /// Gives every candidate its signer, each key once.
     fn find(&mut self, batch: &Batch<'_>, arrivals: &[Arrival]) {
         self.candidates.clear();
