@@ -317,6 +317,7 @@ impl Agreement {
         self.decided = Some(value);
         self.decided_by[usize::from(value)].insert(self.committee.me);
         out.vote(Vote::Decided { instances: InstanceSet::one(self.instance), value });
+        out.note_result();
         self.count_decisions(coin, out);
     }
 

@@ -84,6 +84,7 @@ impl Message {
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Payload { proposer, payload } => {
+                out.reserve(2 + payload.len());
                 out.extend([PAYLOAD, *proposer as u8]);
                 out.extend_from_slice(payload);
             }
