@@ -168,7 +168,7 @@ impl Network {
             0 => (0..1 + rng.below(4)).map(|_| rng.below(60 * n)).collect(),
             _ => Vec::new(),
         };
-        let coded_one_in = [usize::MAX, 1, 2][rng.below(3)];
+        let coded_one_in = [usize::MAX, usize::MAX, 1, 2][rng.below(4)];
         let nodes = natures.into_iter().enumerate().map(|(me, nature)| {
             let coded = rng.one_in(coded_one_in);
             Node {
