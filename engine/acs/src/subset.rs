@@ -161,6 +161,7 @@ impl<C: Coin> Subset<C> {
                 broadcast.tick(&mut self.out);
             }
         }
+        self.settle();
     }
 
     /// Everything that has to leave since the last call: my proposal, fragments, pulls and answers to pulls, at most one
