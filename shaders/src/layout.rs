@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Upload of byte strings to hash: the header, ends at 8, bytes at 8 + n. Upload of a set to sketch: the header, the
-//! key at 8, elements of 8 words each from 16.
+//! key at 8, elements of 8 words each from 16. Upload of whole transactions: see [`TransactionFormat`].
 //!
 //! Results come in sealed groups, one a workgroup: the batch's nonce, the contents, and a tag made of the nonce, the
 //! group's position and the contents, so that a group that was never written, is left from an earlier batch, was torn
@@ -20,13 +20,20 @@
 //! ```text
 //! verdicts, 64 a group:  nonce (2)  tag (2)  verdict bits (2)                 6 words
 //! ids, 64 a group:       nonce (2)  tag (2)  ids (64 × 8)                   516 words
-//! sketch:                nonce (2)  tag (2)  128 bytes (32)                  36 words
+//! sketch:                nonce (2)  tag (2)  bins (32 × 5)                  164 words
 //! ```
+//!
+//! Bins come in fours: the four values, then a word with the four rounds, one byte each.
+
+mod transactions;
 
 use crate::Arithmetic;
 use crate::base_table;
 use crate::record::record_vectors;
 use crate::seal::{self, digest};
+
+pub use transactions::{FormatError, HalfFormat, Regions, TransactionFormat, pack_transactions};
+pub(crate) use transactions::{HALF_WORDS, HALVES, HEADS, SKETCH_KEY};
 
 /// The only bind group.
 pub const BIND_GROUP: u32 = 0;
@@ -49,7 +56,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// Bytes that one string to hash may have: one BLAKE3 chunk. Longer ones are the host's to hash.
 pub const ID_MESSAGE_BYTES_MAX: usize = 1024;
 /// Words of a sketch's result.
-pub const SKETCH_WORDS: u64 = SEAL_WORDS + 32;
+pub const SKETCH_WORDS: u64 = SEAL_WORDS + 5 * 32;
+/// Bins of a sketch.
+pub const SKETCH_BINS: usize = 128;
 
 /// Words of the upload before the arrays.
 pub(crate) const HEADER_WORDS: usize = 8;
@@ -87,6 +96,14 @@ pub enum PackError {
     #[error("byte string {index} has {len_bytes} bytes, more than one BLAKE3 chunk")]
     MessageTooLong {
         /// The string at fault.
+        index: usize,
+        /// Its length.
+        len_bytes: usize,
+    },
+    /// A record is shorter than the head of its format.
+    #[error("record {index} has {len_bytes} bytes, less than the head of its format")]
+    RecordTooShort {
+        /// The record at fault.
         index: usize,
         /// Its length.
         len_bytes: usize,
@@ -157,7 +174,7 @@ pub fn constants(arithmetic: Arithmetic) -> Vec<u32> {
 /// Fills `upload` with a batch of signatures; what it held before is dropped, its memory kept.
 ///
 /// # Errors
-/// [`PackError`], all but `MessageTooLong`.
+/// [`PackError::LengthsDiffer`], [`PackError::EndsMalformed`], [`PackError::TooLarge`].
 pub fn pack_signatures(
     upload: &mut Vec<u32>,
     nonce: u64,
@@ -182,7 +199,7 @@ pub fn pack_signatures(
 /// Fills `upload` with byte strings to hash, laid end to end as messages are.
 ///
 /// # Errors
-/// [`PackError`], all but `LengthsDiffer`.
+/// [`PackError::EndsMalformed`], [`PackError::TooLarge`], [`PackError::MessageTooLong`].
 pub fn pack_transaction_ids(
     upload: &mut Vec<u32>,
     nonce: u64,
@@ -241,19 +258,21 @@ pub fn unpack_transaction_ids(words: &[u32], nonce: u64, count: u32) -> Result<V
     Ok(ids)
 }
 
-/// The sketch, one byte a bin.
+/// What each bin of a sketch keeps: the first round that offered it anything, and the least value of that round;
+/// (255, `u32::MAX`) where none did.
 ///
 /// # Errors
 /// [`ResultError`]: then the sketch must not be used.
-pub fn unpack_sketch(words: &[u32], nonce: u64) -> Result<[u8; 128], ResultError> {
-    let mut sketch = [0; 128];
+pub fn unpack_sketch(words: &[u32], nonce: u64) -> Result<[(u8, u32); SKETCH_BINS], ResultError> {
+    let mut bins = [(0, 0); SKETCH_BINS];
     for_each_group(words, nonce, 1, SKETCH_WORDS, |contents| {
-        for (bytes, word) in sketch.as_chunks_mut::<4>().0.iter_mut().zip(contents) {
-            *bytes = word.to_le_bytes();
+        for (four, words) in bins.as_chunks_mut::<4>().0.iter_mut().zip(contents.as_chunks::<5>().0) {
+            let rounds = words[4].to_le_bytes();
+            *four = std::array::from_fn(|bin| (rounds[bin], words[bin]));
         }
-        digest(contents.chunks(1))
+        digest(contents.chunks(5))
     })?;
-    Ok(sketch)
+    Ok(bins)
 }
 
 /// The header of an upload.

@@ -5,6 +5,7 @@ use crate::{generate, layout};
 const BUFFERS: &str = include_str!("../wgsl/buffers.wgsl");
 const SEAL: &str = include_str!("../wgsl/seal.wgsl");
 const BLAKE3: &str = include_str!("../wgsl/blake3.wgsl");
+const SIGNATURES: &str = include_str!("../wgsl/signatures.wgsl");
 
 /// How field elements are held and multiplied. Both give the same verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,8 @@ pub enum Kind {
     TransactionIds,
     /// The locality sensitive sketch of a set.
     Sketch,
+    /// The inputs of the other three, from whole transactions.
+    Gather,
 }
 
 /// One entry point, dispatched over the whole batch.
@@ -90,6 +93,7 @@ impl Program {
         let source = [
             BUFFERS,
             SEAL,
+            SIGNATURES,
             &field,
             &declarations,
             word,
@@ -122,6 +126,15 @@ impl Program {
         Self { kind: Kind::Sketch, name: "sketch", source, passes }
     }
 
+    /// Makes the inputs of the other programs from whole transactions: `gather`, `headers`. Its output is laid out as
+    /// [`TransactionFormat::inputs`](layout::TransactionFormat::inputs) says.
+    #[must_use]
+    pub fn gather() -> Self {
+        let passes = vec![pass("gather", Some(1)), pass("headers", None)];
+        let source = [BUFFERS, SEAL, BLAKE3, SIGNATURES, include_str!("../wgsl/gather.wgsl")].join("\n");
+        Self { kind: Kind::Gather, name: "gather", source, passes }
+    }
+
     /// Whether the adapter must have 64-bit integers in shaders (`SHADER_INT64`).
     #[must_use]
     pub fn needs_int64(&self) -> bool {
@@ -133,7 +146,7 @@ impl Program {
     pub fn constants(&self) -> Vec<u32> {
         match self.kind {
             Kind::Signatures(arithmetic) => layout::constants(arithmetic),
-            Kind::TransactionIds | Kind::Sketch => vec![0; 4],
+            Kind::TransactionIds | Kind::Sketch | Kind::Gather => vec![0; 4],
         }
     }
 
@@ -144,16 +157,7 @@ impl Program {
             Kind::Signatures(arithmetic) => layout::scratch_words(arithmetic, count),
             Kind::TransactionIds => 4,
             Kind::Sketch => 4 * u64::from(count.max(1)),
-        }
-    }
-
-    /// Words of output for `count` items. Never 0.
-    #[must_use]
-    pub fn output_words(&self, count: u32) -> u64 {
-        match self.kind {
-            Kind::Signatures(_) => layout::verdict_words(count),
-            Kind::TransactionIds => layout::id_words(count),
-            Kind::Sketch => layout::SKETCH_WORDS,
+            Kind::Gather => 4 * u64::from(count.div_ceil(layout::GROUP_SIZE).max(1)),
         }
     }
 }

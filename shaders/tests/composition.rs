@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 fn programs() -> Vec<Program> {
     let mut programs: Vec<Program> = Arithmetic::ALL.map(Program::signatures).into();
-    programs.extend([Program::transaction_ids(), Program::sketch()]);
+    programs.extend([Program::transaction_ids(), Program::sketch(), Program::gather()]);
     programs
 }
 

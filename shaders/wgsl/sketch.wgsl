@@ -24,8 +24,9 @@ fn seeds(@builtin(global_invocation_id) id: vec3<u32>) {
 
 // Minima of this round, EMPTY where nothing was offered.
 var<workgroup> offered: array<atomic<u32>, 128>;
-// Minima of the first round that offered anything.
+// Minima of the first round that offered anything, and that round.
 var<workgroup> kept: array<u32, 128>;
+var<workgroup> kept_rounds: array<u32, 128>;
 var<workgroup> empty_bins: atomic<u32>;
 var<workgroup> passes_missing: atomic<u32>;
 var<workgroup> digest: array<atomic<u32>, 2>;
@@ -40,10 +41,11 @@ fn offer_all(round: u32, lane: u32) {
 }
 
 // Keeps what this round offered to the empty ones of a lane's two bins; counts those that stay empty.
-fn keep_offered(lane: u32) {
+fn keep_offered(round: u32, lane: u32) {
     for (var bin = lane; bin < BINS; bin += 64u) {
         if kept[bin] == EMPTY {
             kept[bin] = atomicLoad(&offered[bin]);
+            kept_rounds[bin] = round;
         }
         if kept[bin] == EMPTY {
             atomicAdd(&empty_bins, 1u);
@@ -72,7 +74,7 @@ fn minima(@builtin(local_invocation_index) lane: u32) {
     for (var round = 0u; round < 2u * BINS; round++) {
         offer_all(round, lane);
         workgroupBarrier();
-        keep_offered(lane);
+        keep_offered(round, lane);
         if workgroupUniformLoad(&empty_bins) == 0u {
             break;
         }
@@ -83,14 +85,17 @@ fn minima(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane < 32u {
-        var word = 0u;
-        for (var byte = 0u; byte < 4u; byte++) {
-            let value = kept[4u * lane + byte];
-            let bits = select(mix(value) >> 24u, 255u, input[COUNT] == 0u);
-            word |= bits << (8u * byte);
+        let at = 4u + 5u * lane;
+        var state = absorb(SEAL_START, lane);
+        var rounds = 0u;
+        for (var bin = 0u; bin < 4u; bin++) {
+            let value = kept[4u * lane + bin];
+            output[at + bin] = value;
+            state = absorb(state, value);
+            rounds |= kept_rounds[4u * lane + bin] << (8u * bin);
         }
-        output[4u + lane] = word;
-        let state = absorb(absorb(SEAL_START, lane), word);
+        output[at + 4u] = rounds;
+        state = absorb(state, rounds);
         atomicAdd(&digest[0], state.x);
         atomicAdd(&digest[1], state.y);
     }

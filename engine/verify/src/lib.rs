@@ -36,6 +36,9 @@ mod portable;
 mod rule;
 mod sketch;
 mod suspicion;
+mod transactions;
+
+pub use constellation_shaders::layout::{FormatError, HalfFormat, TransactionFormat};
 
 pub use backend::{Backend, BackendChoice, EngineError};
 pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};
@@ -43,3 +46,4 @@ pub use cpu::Senders;
 pub use engine::{Engine, EngineOptions};
 pub use messages::{Messages, transaction_ids};
 pub use sketch::{SKETCH_BINS, matching_bins, similarity, sketch};
+pub use transactions::{RecordTooShort, TransactionResults, Transactions};

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use constellation_shaders::layout::{self, PackError, ResultError};
+use constellation_shaders::layout::{self, PackError, Regions, ResultError};
 
-use crate::{Batch, Messages, SKETCH_BINS};
+use crate::sketch::Minima;
+use crate::{Batch, Messages, Transactions};
 
 /// Longer messages are verified by the CPU: one invocation hashes a message alone while its whole group waits.
 pub(super) const MESSAGE_LEN_MAX_BYTES: usize = 4_096;
@@ -13,14 +14,15 @@ pub(super) const MESSAGE_LEN_MAX_BYTES: usize = 4_096;
 /// Message bytes of a request are bounded by this many for each item that it may hold, to bound the upload.
 const MESSAGE_BYTES_PER_ITEM: usize = 1_024;
 
-/// Upload bytes of a request at most, for each item that it may hold: key, signature and end of message, and messages.
-pub(super) const UPLOAD_BYTES_PER_ITEM: usize = 128 + MESSAGE_BYTES_PER_ITEM;
+/// Bytes of any buffer of a request at most, but of scratch, for each signature that it may hold: key, signature, end of message and
+/// messages, once more the messages of a whole transaction's id, half of them for each signature, and alignment.
+pub(super) const BUFFER_BYTES_PER_ITEM: usize = 256 + MESSAGE_BYTES_PER_ITEM;
 
 /// No two requests of a process share a nonce, and none has that of a buffer full of zeros.
 static NEXT_NONCE: AtomicU64 = AtomicU64::new(1);
 
 /// What a device computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// A verdict for each signature.
     Verify,
@@ -28,13 +30,18 @@ pub(crate) enum Task {
     Ids,
     /// The sketch of a set.
     Sketch,
+    /// A verdict for each half of whole transactions, their ids and, if the inputs have one, their sketch.
+    Transactions {
+        /// Where the device puts what the programs for each of these read.
+        inputs: Regions,
+    },
 }
 
 /// A packed piece of work.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) task: Task,
-    /// Signatures, byte strings or elements.
+    /// Signatures, byte strings, elements or transactions.
     pub(crate) items: u32,
     /// The upload.
     pub(crate) words: Vec<u32>,
@@ -47,7 +54,9 @@ pub(crate) enum Answer {
     /// One bit an item, the first in the lowest bit of the first word.
     Verdicts(Vec<u32>),
     Ids(Vec<[u8; 32]>),
-    Sketch(Box<[u8; SKETCH_BINS]>),
+    Sketch(Box<Minima>),
+    /// Two verdicts and an id a transaction; those of the empty set where no sketch was asked for.
+    Transactions { verdicts: Vec<u32>, ids: Vec<[u8; 32]>, minima: Box<Minima> },
 }
 
 impl Request {
@@ -75,14 +84,48 @@ impl Request {
         Ok(Self { task: Task::Sketch, items: items(&(0..elements.len())), words, nonce })
     }
 
+    /// Transactions `range`.
+    pub(super) fn transactions(
+        transactions: &Transactions<'_>,
+        range: Range<usize>,
+        mut words: Vec<u32>,
+    ) -> Result<Self, PackError> {
+        let (format, sketch_key, items) = (transactions.format(), transactions.sketch_key(), items(&range));
+        let records = transactions.records().part(range);
+        let nonce = next_nonce();
+        layout::pack_transactions(&mut words, nonce, format, sketch_key, records.iter())?;
+        let inputs = format.inputs(items, sketch_key.is_some());
+        Ok(Self { task: Task::Transactions { inputs }, items, words, nonce })
+    }
+
     /// What `result` says, if every part of it carries the marks of this request.
     pub(super) fn answer(&self, result: &[u32]) -> Result<Answer, ResultError> {
-        Ok(match self.task {
-            Task::Verify => Answer::Verdicts(layout::unpack_verdicts(result, self.nonce, self.items)?),
-            Task::Ids => Answer::Ids(layout::unpack_transaction_ids(result, self.nonce, self.items)?),
-            Task::Sketch => Answer::Sketch(Box::new(layout::unpack_sketch(result, self.nonce)?)),
+        let (nonce, items) = (self.nonce, self.items);
+        Ok(match &self.task {
+            Task::Verify => Answer::Verdicts(layout::unpack_verdicts(result, nonce, items)?),
+            Task::Ids => Answer::Ids(layout::unpack_transaction_ids(result, nonce, items)?),
+            Task::Sketch => Answer::Sketch(Box::new(Minima(layout::unpack_sketch(result, nonce)?))),
+            Task::Transactions { inputs } => {
+                let regions = Regions::of_result(items, inputs.sketch.is_some());
+                let minima = match &regions.sketch {
+                    Some(region) => Minima(layout::unpack_sketch(words_of(result, region), nonce)?),
+                    None => Minima::NONE,
+                };
+                Answer::Transactions {
+                    verdicts: layout::unpack_verdicts(words_of(result, &regions.signatures), nonce, 2 * items)?,
+                    ids: layout::unpack_transaction_ids(words_of(result, &regions.ids), nonce, items)?,
+                    minima: Box::new(minima),
+                }
+            }
         })
     }
+}
+
+/// A region of a result; what of it there is, where the result ends too soon.
+fn words_of<'a>(result: &'a [u32], region: &Range<u64>) -> &'a [u32] {
+    // A device's buffers have far less than 2^32 words.
+    let (start, end) = (region.start as usize, region.end as usize);
+    result.get(start..end.min(result.len())).unwrap_or_default()
 }
 
 /// The end of the request that starts at `start`: bounded in items and in message bytes, at least one item long.
