@@ -13,7 +13,7 @@ use crate::{Messages, OwnedBatch, SKETCH_BINS, Verdicts};
 const PART_LEN_MAX: usize = 1 << 15;
 
 /// Stands for no second key: of small order, so that no signature is valid for it.
-const NO_KEY: [u8; 32] = [0; 32];
+pub(crate) const NO_KEY: [u8; 32] = [0; 32];
 
 /// A record shorter than what its format describes: the caller's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -171,7 +171,7 @@ impl<'a> UnderWay<'a> {
 }
 
 /// Puts the messages of `record`'s halves end to end into `messages`; the length of the first one.
-fn write_messages([first, second]: [&HalfFormat; 2], record: &[u8], messages: &mut Vec<u8>) -> usize {
+pub(crate) fn write_messages([first, second]: [&HalfFormat; 2], record: &[u8], messages: &mut Vec<u8>) -> usize {
     let signed = |half: &HalfFormat| &record[half.signed as usize..][..half.signed_len_bytes as usize];
     messages.clear();
     messages.extend_from_slice(&first.domain);
@@ -187,4 +187,66 @@ fn write_messages([first, second]: [&HalfFormat; 2], record: &[u8], messages: &m
 /// `N` bytes of a record, whose length was checked.
 fn part<const N: usize>(record: &[u8], at: u32) -> &[u8; N] {
     record[at as usize..].first_chunk().unwrap_or(&[0; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::known_answers::KnownTransactions;
+    use crate::portable;
+
+    fn on_cpu(transactions: Transactions<'_>, cuts: &[usize]) -> TransactionResults {
+        let mut under_way = UnderWay::new(transactions);
+        let starts = std::iter::once(&0).chain(cuts);
+        for (&start, &end) in starts.zip(cuts.iter().chain([&transactions.len()])) {
+            under_way.do_on_cpu(start..end, &portable::verify);
+        }
+        under_way.finish()
+    }
+
+    #[test]
+    fn results_are_those_of_each_part_alone() {
+        let known = KnownTransactions::new(40);
+        let transactions = known.transactions().with_sketch(&[5; 32]);
+        let results = on_cpu(transactions, &[]);
+        assert!(results.verdicts.iter().eq(known.verdicts.iter().copied()));
+
+        let [first, second] = transactions.format().halves();
+        let mut accounts = Vec::new();
+        let mut messages = Vec::new();
+        for (index, record) in transactions.records().iter().enumerate() {
+            write_messages([first, second], record, &mut messages);
+            let signed = |half: &HalfFormat| &record[half.signed as usize..][..half.signed_len_bytes as usize];
+            let first_message = [&first.domain[..], signed(first)].concat();
+            let hash = *blake3::hash(&first_message).as_bytes();
+            let expected = [&first_message[..], &second.domain, &hash, signed(second)].concat();
+            assert_eq!(messages, expected);
+            assert_eq!(results.ids[index], *blake3::hash(&expected).as_bytes());
+            accounts.extend([first, second].map(|half| *part::<32>(record, half.key)));
+        }
+        accounts.retain(|account| account != &NO_KEY);
+        assert_eq!(accounts.len(), 72);
+        assert_eq!(results.sketch, Some(crate::sketch(&[5; 32], &accounts)));
+
+        assert_eq!(on_cpu(transactions, &[1, 17, 17]), results, "any split gives the same");
+        let without_sketch = on_cpu(known.transactions(), &[]);
+        assert_eq!(without_sketch, TransactionResults { sketch: None, ..results });
+    }
+
+    #[test]
+    fn the_sketch_of_no_transactions_is_that_of_no_accounts() {
+        let known = KnownTransactions::new(0);
+        let results = on_cpu(known.transactions().with_sketch(&[5; 32]), &[]);
+        assert_eq!((results.verdicts.len(), results.ids.len()), (0, 0));
+        assert_eq!(results.sketch, Some(crate::sketch(&[5; 32], &[])));
+    }
+
+    #[test]
+    fn a_record_without_a_whole_head_is_refused() {
+        let known = KnownTransactions::new(1);
+        let format = *known.transactions().format();
+        let bytes = vec![0; 264 + 263];
+        let refused = Transactions::new(&format, Messages::new(&bytes, &[264, 527]).unwrap()).unwrap_err();
+        assert_eq!(refused, RecordTooShort { index: 1, len_bytes: 263, head_len_bytes: 264 });
+    }
 }

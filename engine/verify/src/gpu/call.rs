@@ -84,7 +84,8 @@ impl<'a, W: Work> Call<'a, W> {
     pub(super) fn share_with_cpu(mut self) -> Self {
         let (len, speeds) = (self.work.len(), self.gpu.shared.speeds());
         let known = speeds.gpu > 0.0 && speeds.cpu > 0.0;
-        let share = speeds.gpu_share(len * W::SIGNATURES_PER_ITEM).map(|signatures| signatures / W::SIGNATURES_PER_ITEM);
+        let share =
+            speeds.gpu_share(len * W::SIGNATURES_PER_ITEM).map(|signatures| signatures / W::SIGNATURES_PER_ITEM);
         let share = share.unwrap_or(len / 2);
         let least = (len as f64 * SHARE_LEAST).round() as usize;
         let cut = share.clamp(least, len - least);

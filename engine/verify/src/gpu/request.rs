@@ -56,7 +56,11 @@ pub(crate) enum Answer {
     Ids(Vec<[u8; 32]>),
     Sketch(Box<Minima>),
     /// Two verdicts and an id a transaction; those of the empty set where no sketch was asked for.
-    Transactions { verdicts: Vec<u32>, ids: Vec<[u8; 32]>, minima: Box<Minima> },
+    Transactions {
+        verdicts: Vec<u32>,
+        ids: Vec<[u8; 32]>,
+        minima: Box<Minima>,
+    },
 }
 
 impl Request {
@@ -156,7 +160,11 @@ fn items(range: &Range<usize>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use constellation_shaders::layout::{HalfFormat, TransactionFormat};
+
+    use super::super::double::compute;
     use super::*;
+    use crate::known_answers::KnownTransactions;
 
     #[test]
     fn requests_end_by_items_and_by_bytes() {
@@ -178,6 +186,48 @@ mod tests {
         assert_eq!(cut(&messages, 0..4), (&b"abcdef"[..], vec![1, 3, 3, 6]));
         assert_eq!(cut(&messages, 1..3), (&b"bc"[..], vec![2, 2]));
         assert_eq!(cut(&messages, 2..2), (&b""[..], vec![]));
+    }
+
+    #[test]
+    fn every_word_of_a_result_of_transactions_counts() {
+        let known = KnownTransactions::new(70);
+        for with_sketch in [false, true] {
+            let transactions = known.transactions();
+            let transactions = if with_sketch { transactions.with_sketch(&[1; 32]) } else { transactions };
+            let request = Request::transactions(&transactions, 0..70, Vec::new()).unwrap();
+            let right = compute(&request);
+            assert!(request.answer(&right).is_ok());
+            let regions = Regions::of_result(70, with_sketch);
+            let is_padding = |word: u64| {
+                let sketch = regions.sketch.clone().unwrap_or_default();
+                ![&regions.signatures, &regions.ids, &sketch].iter().any(|region| region.contains(&word))
+            };
+            for word in 0..right.len() {
+                let mut spoilt = right.clone();
+                spoilt[word] ^= 1 << (word % 32);
+                assert_eq!(request.answer(&spoilt).is_ok(), is_padding(word as u64), "word {word}");
+            }
+            assert_eq!(right.len() as u64, regions.words());
+            assert!(request.answer(&right[..right.len() - 1]).is_err() && request.answer(&[]).is_err());
+            let another = Request::transactions(&transactions, 0..70, Vec::new()).unwrap();
+            assert!(another.answer(&right).is_err());
+        }
+    }
+
+    #[test]
+    fn no_buffer_of_the_largest_transactions_is_larger_than_bounded() {
+        // Messages of a whole chunk.
+        let half = |signed_len_bytes| HalfFormat { domain: [0; 8], key: 0, signature: 32, signed: 0, signed_len_bytes };
+        let format = TransactionFormat::new([half(504), half(472)]).unwrap();
+        let count = 10_000;
+        let most = 2 * u64::from(count) * BUFFER_BYTES_PER_ITEM as u64;
+        assert!(4 * format.inputs(count, true).words() <= most);
+        assert!(4 * Regions::of_result(count, true).words() <= most);
+        let records = vec![0; format.head_len_bytes() * 1_000];
+        let ends: Vec<u32> = (1..=1_000).map(|index| index * format.head_len_bytes() as u32).collect();
+        let transactions = Transactions::new(&format, Messages::new(&records, &ends).unwrap()).unwrap();
+        let request = Request::transactions(&transactions, 0..1_000, Vec::new()).unwrap();
+        assert!(4 * request.words.len() <= 2 * 1_000 * BUFFER_BYTES_PER_ITEM);
     }
 
     #[test]
