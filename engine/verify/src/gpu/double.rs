@@ -36,6 +36,8 @@ pub(super) enum Act {
     Stale,
     /// The right result with every verdict turned around, and the seals as they were.
     Flipped,
+    /// A wrong result, marked as if it were right: what only the self-test finds.
+    Wrong,
     /// The right groups in the wrong places.
     Swapped,
     Truncated,
@@ -121,7 +123,10 @@ impl Device for Double {
             Act::OutOfMemory => return Err(DeviceError::OutOfMemory("scripted".to_owned())),
             _ => {}
         }
-        let right = compute(request);
+        let right = match act {
+            Act::Wrong => compute(&with_other_contents(request)),
+            _ => compute(request),
+        };
         let words = spoil(&act, &right, &self.last);
         self.last = right;
         self.tickets += 1;
@@ -171,6 +176,15 @@ fn spoil(act: &Act, right: &[u32], last: &[u32]) -> Vec<u32> {
         _ => {}
     }
     words
+}
+
+/// The same request with one bit of its last item another.
+fn with_other_contents(request: &Request) -> Request {
+    let mut request = request.clone();
+    if let Some(last) = request.words.iter_mut().rfind(|word| **word != 0) {
+        *last ^= 1;
+    }
+    request
 }
 
 /// What a faultless device would return.

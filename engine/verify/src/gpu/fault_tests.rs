@@ -198,6 +198,22 @@ fn a_device_that_fails_its_self_test_is_not_taken_in() {
 }
 
 #[test]
+fn a_device_that_computes_wrongly_is_not_taken_in() {
+    // Signatures, ids, a sketch, transactions, and signatures again to find the batch.
+    for right_answers in 0..5 {
+        let script = Script::default();
+        script.set(vec![Act::Answer; right_answers].into_iter().chain([Act::Wrong]));
+        let gpu = start(&script, options());
+        while gpu.last_fault().is_none() {
+            assert_eq!(gpu.counters().taken_in, 0, "after {right_answers} right answers");
+            std::thread::yield_now();
+        }
+        assert!(gpu.last_fault().unwrap().contains("wrong"), "{:?}", gpu.last_fault());
+        assert!(gpu.wait_ready(LONG));
+    }
+}
+
+#[test]
 fn a_hanging_driver_stops_nobody() {
     let script = Script::default();
     let patience = Duration::from_millis(50);
