@@ -149,11 +149,11 @@ fn results_without_a_pass_of_gather_are_refused() {
         };
         let verdicts = compute(&signatures, &parts.signatures, 2 * count, layout::verdict_words(2 * count));
         let hashes = compute(&ids, &parts.ids, count, layout::id_words(count));
-        let bins = compute(&sketch, parts.sketch.as_ref().unwrap(), 2 * count, layout::SKETCH_WORDS);
+        let bins = compute(&sketch, parts.sketch.as_ref().unwrap(), 2 * count, layout::sketch_words(2 * count));
         let is_right = [
             layout::unpack_verdicts(&verdicts, NONCE ^ 1, 2 * count).is_ok(),
             layout::unpack_transaction_ids(&hashes, NONCE ^ 1, count).is_ok(),
-            layout::unpack_sketch(&bins, NONCE ^ 1).is_ok(),
+            layout::unpack_sketch(&bins, NONCE ^ 1, 2 * count).is_ok(),
         ];
         assert_eq!(is_right, [left_out == "none"; 3], "without {left_out}");
     }

@@ -31,8 +31,11 @@ var<workgroup> empty_bins: atomic<u32>;
 var<workgroup> passes_missing: atomic<u32>;
 var<workgroup> digest: array<atomic<u32>, 2>;
 
-fn offer_all(round: u32, lane: u32) {
-    for (var element = lane; element < input[COUNT]; element += 64u) {
+// The elements of a workgroup.
+struct Share { start: u32, end: u32 }
+
+fn offer_all(round: u32, share: Share, lane: u32) {
+    for (var element = share.start + lane; element < share.end; element += 64u) {
         let seed = scratch[element];
         let hash = mix(mix(seed.x + round * 0x9e3779b9u) ^ seed.y);
         let bin = select(round - BINS, hash >> 25u, round < BINS);
@@ -54,25 +57,32 @@ fn keep_offered(round: u32, lane: u32) {
     }
 }
 
-fn check_marks(lane: u32) {
-    for (var element = lane; element < input[COUNT]; element += 64u) {
+fn check_marks(share: Share, lane: u32) {
+    for (var element = share.start + lane; element < share.end; element += 64u) {
         if scratch[element].z != mark(element, SEEDS_PASS) {
             atomicOr(&passes_missing, 1u);
         }
     }
 }
 
-// Pass 2, one workgroup: the bins.
+// Nonce, tag, and 128 bins in fours.
+const SKETCH_GROUP_WORDS = 164u;
+const SKETCH_GROUP_ITEMS = 2048u;
+
+// Pass 2: the bins of each workgroup's share.
 @compute @workgroup_size(64)
-fn minima(@builtin(local_invocation_index) lane: u32) {
+fn minima(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+    let first = SKETCH_GROUP_ITEMS * group.x;
+    let share = Share(first, min(first + SKETCH_GROUP_ITEMS, input[COUNT]));
+    let group_at = SKETCH_GROUP_WORDS * group.x;
     for (var bin = lane; bin < BINS; bin += 64u) {
         kept[bin] = EMPTY;
         atomicStore(&offered[bin], EMPTY);
     }
-    check_marks(lane);
+    check_marks(share, lane);
     workgroupBarrier();
     for (var round = 0u; round < 2u * BINS; round++) {
-        offer_all(round, lane);
+        offer_all(round, share, lane);
         workgroupBarrier();
         keep_offered(round, lane);
         if workgroupUniformLoad(&empty_bins) == 0u {
@@ -85,7 +95,7 @@ fn minima(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane < 32u {
-        let at = 4u + 5u * lane;
+        let at = group_at + 4u + 5u * lane;
         var state = absorb(SEAL_START, lane);
         var rounds = 0u;
         for (var bin = 0u; bin < 4u; bin++) {
@@ -102,6 +112,6 @@ fn minima(@builtin(local_invocation_index) lane: u32) {
     workgroupBarrier();
     if lane == 0u {
         let sum = vec2<u32>(atomicLoad(&digest[0]), atomicLoad(&digest[1]));
-        write_seal(0u, 0u, sum, atomicLoad(&passes_missing) == 0u);
+        write_seal(group_at, group.x, sum, atomicLoad(&passes_missing) == 0u);
     }
 }

@@ -160,6 +160,9 @@ impl<'a> UnderWay<'a> {
             }
         }
         if let Some(key) = self.transactions.sketch_key {
+            // Of few accounts, each would be offered to the bins often.
+            accounts.sort_unstable();
+            accounts.dedup();
             self.minima.merge(&Minima::of(key, &accounts));
         }
     }

@@ -24,8 +24,8 @@
 
 use std::ops::Range;
 
-use super::{HEADER_WORDS, ID_MESSAGE_BYTES_MAX, PackError, SKETCH_WORDS};
-use super::{id_words, push_bytes, start, verdict_words};
+use super::{HEADER_WORDS, ID_MESSAGE_BYTES_MAX, PackError};
+use super::{id_words, push_bytes, sketch_words, start, verdict_words};
 
 /// Words of the upload before the heads.
 pub(crate) const HEADS: usize = 28;
@@ -171,7 +171,7 @@ impl Regions {
     /// Where the results of `count` transactions go.
     #[must_use]
     pub fn of_result(count: u32, has_sketch: bool) -> Self {
-        Self::of([verdict_words(2 * count), id_words(count), SKETCH_WORDS], has_sketch)
+        Self::of([verdict_words(2 * count), id_words(count), sketch_words(2 * count)], has_sketch)
     }
 
     /// Words of the whole buffer.

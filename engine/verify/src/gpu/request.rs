@@ -108,11 +108,11 @@ impl Request {
         Ok(match &self.task {
             Task::Verify => Answer::Verdicts(layout::unpack_verdicts(result, nonce, items)?),
             Task::Ids => Answer::Ids(layout::unpack_transaction_ids(result, nonce, items)?),
-            Task::Sketch => Answer::Sketch(Box::new(Minima(layout::unpack_sketch(result, nonce)?))),
+            Task::Sketch => Answer::Sketch(Box::new(Minima(layout::unpack_sketch(result, nonce, items)?))),
             Task::Transactions { inputs } => {
                 let regions = Regions::of_result(items, inputs.sketch.is_some());
                 let minima = match &regions.sketch {
-                    Some(region) => Minima(layout::unpack_sketch(words_of(result, region), nonce)?),
+                    Some(region) => Minima(layout::unpack_sketch(words_of(result, region), nonce, 2 * items)?),
                     None => Minima::NONE,
                 };
                 Answer::Transactions {

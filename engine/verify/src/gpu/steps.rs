@@ -59,7 +59,7 @@ pub(super) fn steps(request: &Request) -> Vec<Step> {
     match &request.task {
         Task::Verify => alone(Name::Signatures, layout::verdict_words(items)),
         Task::Ids => alone(Name::Ids, layout::id_words(items)),
-        Task::Sketch => alone(Name::Sketch, layout::SKETCH_WORDS),
+        Task::Sketch => alone(Name::Sketch, layout::sketch_words(items)),
         Task::Transactions { inputs } => {
             let output = Region { place: Place::Gathered, words: 0..inputs.words() };
             let gather = Step { name: Name::Gather, input: upload, output, items };
