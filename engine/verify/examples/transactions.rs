@@ -1,6 +1,6 @@
 //! What one upload of whole transactions saves a GPU, software ones too, over three calls that pack signatures, ids and
-//! accounts apart: `cargo run --release -p constellation-verify --example transactions [COUNT] [ROUNDS]`. Both ways in
-//! turns, from records to results; medians.
+//! accounts apart: `cargo run --release -p constellation-verify --example transactions [COUNT] [ROUNDS] [int32]`. Both ways
+//! in turns, from records to results; medians. Processor time counts what a software adapter computes too.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -19,11 +19,13 @@ const DOMAINS: [&[u8; 8]; 2] = [b"cst.init", b"cst.coun"];
 const SKETCH_KEY: [u8; 32] = [1; 32];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
-    let count = arguments.next().unwrap_or(Ok(16_384))?;
-    let rounds = arguments.next().unwrap_or(Ok(9))?;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let number = |at: usize, default| arguments.get(at).map_or(Ok(default), |argument| argument.parse::<usize>());
+    let (count, rounds) = (number(0, 16_384)?, number(1, 9)?);
     let timeouts = GpuTimeouts { deadline: Duration::from_secs(60), ..GpuTimeouts::default() };
-    let gpu = Gpu::start(GpuOptions { software_gpu: true, batch_min: 0, timeouts, ..GpuOptions::default() });
+    let force_int32 = arguments.get(2).is_some_and(|argument| argument == "int32");
+    let options = GpuOptions { software_gpu: true, force_int32, batch_min: 0, timeouts, ..GpuOptions::default() };
+    let gpu = Gpu::start(options);
     if !gpu.wait_ready(Duration::from_secs(120)) {
         return Err(gpu.last_fault().unwrap_or_else(|| "the GPU is not ready".to_owned()).into());
     }
@@ -34,11 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::new(Backend::Portable)?;
     let on_cpu = |batch: &Batch<'_>| engine.verify(batch);
     let ways = [("three calls", false), ("one call", true)];
-    let mut times = [Vec::new(), Vec::new()];
+    let mut times_us = [const { Vec::new() }; 2];
+    let mut processor_us = [const { Vec::new() }; 2];
     for round in 0..rounds {
         for (way, &(name, is_one)) in ways.iter().enumerate() {
-            let (before, stages) = (gpu.counters(), gpu.times());
-            let start = Instant::now();
+            let before = gpu.counters();
+            let (processor_start, start) = (processor_ticks(), Instant::now());
             let results = if is_one {
                 let format = format()?;
                 let transactions = Transactions::new(&format, Messages::new(&records, &ends)?)?;
@@ -46,7 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             } else {
                 apart(&gpu, &records, &on_cpu)?
             };
-            times[way].push(start.elapsed());
+            times_us[way].push(start.elapsed().as_secs_f64() * 1e6 / count as f64);
+            processor_us[way].push((processor_ticks() - processor_start) as f64 / TICKS_PER_US / count as f64);
             if !results.verdicts.all() || gpu.counters().redone() > 0 {
                 return Err(format!("{name}: the GPU did not do its part: {:?}", gpu.counters()).into());
             }
@@ -56,21 +60,30 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let down = per(after.downloaded_bytes - before.downloaded_bytes);
                 let requests = after.requests - before.requests;
                 println!("{name}: {requests} requests, bytes a transaction: {up:.1} up, {down:.1} down");
-                println!(
-                    "  {:?}, {:?} of it neither copies nor signatures",
-                    times[way][0],
-                    gpu.times().other - stages.other
-                );
             }
         }
     }
-    for ((name, _), mut times) in ways.into_iter().zip(times) {
-        times.sort();
-        let median = times[times.len() / 2].as_secs_f64();
-        let spread = (times[times.len() - 1] - times[0]).as_secs_f64() / median;
-        println!("{name}: {:.0} transactions a second, spread {:.0} %", count as f64 / median, 100.0 * spread);
+    for (way, (name, _)) in ways.into_iter().enumerate() {
+        let [time_us, processor_us] = [&mut times_us[way], &mut processor_us[way]].map(median);
+        println!("{name}: {:.0} transactions a second; {processor_us:.2} us of processor time each", 1e6 / time_us);
     }
     Ok(())
+}
+
+fn median(values: &mut Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Linux counts processor time in hundredths of a second.
+const TICKS_PER_US: f64 = 1e-4;
+
+/// Processor time of all threads; 0 where it cannot be had.
+fn processor_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name, which is in parentheses: user time and system time are fields 12 and 13.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 fn format() -> Result<TransactionFormat, Box<dyn Error>> {
