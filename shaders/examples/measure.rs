@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let Some(ready) = rig.prepare(Program::signatures(arithmetic)) else { continue };
         println!("{}: pipelines {:?}", ready.program.name, ready.compile_times);
         let scratch = vec![0; usize::try_from(ready.program.scratch_words(count))?];
-        let output = vec![0; usize::try_from(ready.program.output_words(count))?];
+        let output = vec![0; usize::try_from(layout::verdict_words(count))?];
         for _ in 0..3 {
             let run = rig.run(&ready, &upload, count, (&scratch, &output), &[]);
             layout::unpack_verdicts(&run.output, NONCE, count)?;

@@ -188,7 +188,7 @@ fn field_operations_equal_their_twin_on_an_adapter() {
     for arithmetic in Arithmetic::ALL {
         let buffers = include_str!("../wgsl/buffers.wgsl");
         let source = [buffers, &generate::field(arithmetic), KERNEL].join("\n");
-        let passes = vec![Pass { entry_point: "operations", workgroup_size: 64, invocations_per_item: Some(1) }];
+        let passes = vec![Pass { entry_point: "operations", workgroup_size: 64, items_per_workgroup: Some(64) }];
         let program = Program { kind: Kind::Signatures(arithmetic), name: "field operations", source, passes };
         let Some(ready) = rig.prepare(program) else { continue };
         let (count, mut start, mut expected) = (1000, Vec::new(), Vec::new());

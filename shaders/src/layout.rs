@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Upload of byte strings to hash: the header, ends at 8, bytes at 8 + n. Upload of a set to sketch: the header, the
-//! key at 8, elements of 8 words each from 16.
+//! key at 8, elements of 8 words each from 16. Upload of whole transactions: see [`TransactionFormat`].
 //!
 //! Results come in sealed groups, one a workgroup: the batch's nonce, the contents, and a tag made of the nonce, the
 //! group's position and the contents, so that a group that was never written, is left from an earlier batch, was torn
@@ -20,13 +20,21 @@
 //! ```text
 //! verdicts, 64 a group:  nonce (2)  tag (2)  verdict bits (2)                 6 words
 //! ids, 64 a group:       nonce (2)  tag (2)  ids (64 × 8)                   516 words
-//! sketch:                nonce (2)  tag (2)  128 bytes (32)                  36 words
+//! sketch, 2048 a group:  nonce (2)  tag (2)  bins (32 × 5)                  164 words
 //! ```
+//!
+//! Bins come in fours: the four values, then a word with the four rounds, one byte each. Each group of a sketch has all bins, of its
+//! elements alone.
+
+mod transactions;
 
 use crate::Arithmetic;
 use crate::base_table;
 use crate::record::record_vectors;
 use crate::seal::{self, digest};
+
+pub use transactions::{FormatError, HalfFormat, Regions, TransactionFormat, pack_transactions};
+pub(crate) use transactions::{HALF_WORDS, HALVES, HEADS, SKETCH_KEY};
 
 /// The only bind group.
 pub const BIND_GROUP: u32 = 0;
@@ -48,8 +56,11 @@ pub const COUNT_MAX: u32 = 65_535 * GROUP_SIZE / 2;
 pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// Bytes that one string to hash may have: one BLAKE3 chunk. Longer ones are the host's to hash.
 pub const ID_MESSAGE_BYTES_MAX: usize = 1024;
-/// Words of a sketch's result.
-pub const SKETCH_WORDS: u64 = SEAL_WORDS + 32;
+/// Elements that one workgroup sketches: enough to fill all bins in a round or two, if they are not many times the same few; and then
+/// none has long to do.
+pub const SKETCH_GROUP_ITEMS: u32 = 2048;
+/// Bins of a sketch.
+pub const SKETCH_BINS: usize = 128;
 
 /// Words of the upload before the arrays.
 pub(crate) const HEADER_WORDS: usize = 8;
@@ -58,6 +69,8 @@ const SEAL_WORDS: u64 = 4;
 /// Words of a sealed group of verdicts.
 pub(crate) const VERDICT_GROUP_WORDS: u64 = SEAL_WORDS + GROUP_SIZE as u64 / 32;
 const ID_GROUP_WORDS: u64 = SEAL_WORDS + 8 * GROUP_SIZE as u64;
+/// Words of a sealed group of a sketch.
+pub(crate) const SKETCH_GROUP_WORDS: u64 = SEAL_WORDS + 5 * SKETCH_BINS as u64 / 4;
 
 /// A batch that cannot be packed: always the caller's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +100,14 @@ pub enum PackError {
     #[error("byte string {index} has {len_bytes} bytes, more than one BLAKE3 chunk")]
     MessageTooLong {
         /// The string at fault.
+        index: usize,
+        /// Its length.
+        len_bytes: usize,
+    },
+    /// A record is shorter than the head of its format.
+    #[error("record {index} has {len_bytes} bytes, less than the head of its format")]
+    RecordTooShort {
+        /// The record at fault.
         index: usize,
         /// Its length.
         len_bytes: usize,
@@ -148,6 +169,12 @@ pub fn id_words(count: u32) -> u64 {
     ID_GROUP_WORDS * u64::from(count.div_ceil(GROUP_SIZE).max(1))
 }
 
+/// Words of the sketch of `count` elements. Never 0.
+#[must_use]
+pub fn sketch_words(count: u32) -> u64 {
+    SKETCH_GROUP_WORDS * u64::from(count.div_ceil(SKETCH_GROUP_ITEMS).max(1))
+}
+
 /// The tables that the `signatures` program reads, made once.
 #[must_use]
 pub fn constants(arithmetic: Arithmetic) -> Vec<u32> {
@@ -157,7 +184,7 @@ pub fn constants(arithmetic: Arithmetic) -> Vec<u32> {
 /// Fills `upload` with a batch of signatures; what it held before is dropped, its memory kept.
 ///
 /// # Errors
-/// [`PackError`], all but `MessageTooLong`.
+/// [`PackError::LengthsDiffer`], [`PackError::EndsMalformed`], [`PackError::TooLarge`].
 pub fn pack_signatures(
     upload: &mut Vec<u32>,
     nonce: u64,
@@ -182,7 +209,7 @@ pub fn pack_signatures(
 /// Fills `upload` with byte strings to hash, laid end to end as messages are.
 ///
 /// # Errors
-/// [`PackError`], all but `LengthsDiffer`.
+/// [`PackError::EndsMalformed`], [`PackError::TooLarge`], [`PackError::MessageTooLong`].
 pub fn pack_transaction_ids(
     upload: &mut Vec<u32>,
     nonce: u64,
@@ -219,7 +246,7 @@ pub fn pack_sketch(upload: &mut Vec<u32>, nonce: u64, key: &[u8; 32], elements: 
 /// [`ResultError`]: then no verdict may be used.
 pub fn unpack_verdicts(words: &[u32], nonce: u64, count: u32) -> Result<Vec<u32>, ResultError> {
     let mut verdicts = Vec::with_capacity(count.div_ceil(32) as usize);
-    for_each_group(words, nonce, count, VERDICT_GROUP_WORDS, |contents| {
+    for_each_group(words, nonce, count.div_ceil(GROUP_SIZE), VERDICT_GROUP_WORDS, |contents| {
         verdicts.extend_from_slice(contents);
         [contents[0], contents[1]]
     })?;
@@ -233,7 +260,7 @@ pub fn unpack_verdicts(words: &[u32], nonce: u64, count: u32) -> Result<Vec<u32>
 /// [`ResultError`]: then no id may be used.
 pub fn unpack_transaction_ids(words: &[u32], nonce: u64, count: u32) -> Result<Vec<[u8; 32]>, ResultError> {
     let mut ids = Vec::with_capacity(count as usize);
-    for_each_group(words, nonce, count, ID_GROUP_WORDS, |contents| {
+    for_each_group(words, nonce, count.div_ceil(GROUP_SIZE), ID_GROUP_WORDS, |contents| {
         ids.extend(contents.as_chunks::<8>().0.iter().map(bytes_of));
         digest(contents.chunks(8))
     })?;
@@ -241,19 +268,21 @@ pub fn unpack_transaction_ids(words: &[u32], nonce: u64, count: u32) -> Result<V
     Ok(ids)
 }
 
-/// The sketch, one byte a bin.
+/// What each bin of the sketch of `count` elements keeps: the first round that offered it anything, and the least value
+/// of that round; (255, `u32::MAX`) where none did.
 ///
 /// # Errors
 /// [`ResultError`]: then the sketch must not be used.
-pub fn unpack_sketch(words: &[u32], nonce: u64) -> Result<[u8; 128], ResultError> {
-    let mut sketch = [0; 128];
-    for_each_group(words, nonce, 1, SKETCH_WORDS, |contents| {
-        for (bytes, word) in sketch.as_chunks_mut::<4>().0.iter_mut().zip(contents) {
-            *bytes = word.to_le_bytes();
+pub fn unpack_sketch(words: &[u32], nonce: u64, count: u32) -> Result<[(u8, u32); SKETCH_BINS], ResultError> {
+    let mut bins = [(u8::MAX, u32::MAX); SKETCH_BINS];
+    for_each_group(words, nonce, count.div_ceil(SKETCH_GROUP_ITEMS), SKETCH_GROUP_WORDS, |contents| {
+        for (four, words) in bins.as_chunks_mut::<4>().0.iter_mut().zip(contents.as_chunks::<5>().0) {
+            let rounds = words[4].to_le_bytes();
+            *four = std::array::from_fn(|bin| four[bin].min((rounds[bin], words[bin])));
         }
-        digest(contents.chunks(1))
+        digest(contents.chunks(5))
     })?;
-    Ok(sketch)
+    Ok(bins)
 }
 
 /// The header of an upload.
@@ -291,12 +320,11 @@ fn push_messages(upload: &mut Vec<u32>, bytes: &[u8], ends: &[u32]) -> Result<()
 fn for_each_group(
     words: &[u32],
     nonce: u64,
-    count: u32,
+    groups: u32,
     group_words: u64,
     mut read: impl FnMut(&[u32]) -> [u32; 2],
 ) -> Result<(), ResultError> {
-    let groups = u64::from(count.div_ceil(GROUP_SIZE));
-    let expected = groups * group_words;
+    let expected = u64::from(groups) * group_words;
     // Bounded by COUNT_MAX groups of 516 words.
     let words = words.get(..expected as usize).ok_or(ResultError::TooShort { words: words.len(), expected })?;
     for (group, sealed) in words.chunks_exact(group_words as usize).enumerate() {

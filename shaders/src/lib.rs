@@ -12,7 +12,7 @@
 //! let mut upload = Vec::new();
 //! layout::pack_signatures(&mut upload, 7, &[[1; 32]], &[[2; 64]], b"message", &[7])?;
 //! assert_eq!(program.passes.len(), 3);
-//! assert!(program.scratch_words(1) > 0 && program.output_words(1) > 0);
+//! assert!(program.scratch_words(1) > 0 && layout::verdict_words(1) > 0);
 //! # Ok::<(), layout::PackError>(())
 //! ```
 

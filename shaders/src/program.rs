@@ -5,6 +5,7 @@ use crate::{generate, layout};
 const BUFFERS: &str = include_str!("../wgsl/buffers.wgsl");
 const SEAL: &str = include_str!("../wgsl/seal.wgsl");
 const BLAKE3: &str = include_str!("../wgsl/blake3.wgsl");
+const SIGNATURES: &str = include_str!("../wgsl/signatures.wgsl");
 
 /// How field elements are held and multiplied. Both give the same verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,8 @@ pub enum Kind {
     TransactionIds,
     /// The locality sensitive sketch of a set.
     Sketch,
+    /// The inputs of the other three, from whole transactions.
+    Gather,
 }
 
 /// One entry point, dispatched over the whole batch.
@@ -47,18 +50,15 @@ pub struct Pass {
     pub entry_point: &'static str,
     /// Invocations in a workgroup, as the source declares them.
     pub workgroup_size: u32,
-    /// How many invocations serve one item of the batch; `None` when one workgroup serves the whole batch.
-    pub invocations_per_item: Option<u32>,
+    /// How many items of the batch one workgroup serves; `None` when one workgroup serves the whole batch.
+    pub items_per_workgroup: Option<u32>,
 }
 
 impl Pass {
     /// Workgroups to dispatch along x for `count` items; within 65,535 for every count up to [`layout::COUNT_MAX`].
     #[must_use]
     pub fn workgroups(&self, count: u32) -> u32 {
-        match self.invocations_per_item {
-            Some(invocations) => (count * invocations).div_ceil(self.workgroup_size),
-            None => 1,
-        }
+        self.items_per_workgroup.map_or(1, |items| count.div_ceil(items))
     }
 }
 
@@ -83,13 +83,18 @@ impl Program {
             Arithmetic::Int64 => "signatures int64",
             Arithmetic::Int32 => "signatures int32",
         };
-        let passes = vec![pass("challenge", Some(1)), pass("decode", Some(2)), pass("ladder", Some(1))];
+        let passes = vec![
+            pass("challenge", Some(layout::GROUP_SIZE)),
+            pass("decode", Some(layout::GROUP_SIZE / 2)),
+            pass("ladder", Some(layout::GROUP_SIZE)),
+        ];
         let (field, word) = (generate::field(arithmetic), word(arithmetic));
         let (declarations, sha512, scalar) =
             (generate::declarations(arithmetic), generate::sha512(), generate::scalar());
         let source = [
             BUFFERS,
             SEAL,
+            SIGNATURES,
             &field,
             &declarations,
             word,
@@ -109,7 +114,7 @@ impl Program {
     /// Hashes byte strings with BLAKE3, one chunk each: `transaction_ids`.
     #[must_use]
     pub fn transaction_ids() -> Self {
-        let passes = vec![pass("transaction_ids", Some(1))];
+        let passes = vec![pass("transaction_ids", Some(layout::GROUP_SIZE))];
         let source = [BUFFERS, SEAL, BLAKE3, include_str!("../wgsl/transaction_ids.wgsl")].join("\n");
         Self { kind: Kind::TransactionIds, name: "transaction ids", source, passes }
     }
@@ -117,9 +122,18 @@ impl Program {
     /// Sketches one set of 32-byte elements: `seeds`, `minima`.
     #[must_use]
     pub fn sketch() -> Self {
-        let passes = vec![pass("seeds", Some(1)), pass("minima", None)];
+        let passes = vec![pass("seeds", Some(layout::GROUP_SIZE)), pass("minima", Some(layout::SKETCH_GROUP_ITEMS))];
         let source = [BUFFERS, SEAL, BLAKE3, include_str!("../wgsl/sketch.wgsl")].join("\n");
         Self { kind: Kind::Sketch, name: "sketch", source, passes }
+    }
+
+    /// Makes the inputs of the other programs from whole transactions: `gather`, `headers`. Its output is laid out as
+    /// [`TransactionFormat::inputs`](layout::TransactionFormat::inputs) says.
+    #[must_use]
+    pub fn gather() -> Self {
+        let passes = vec![pass("gather", Some(layout::GROUP_SIZE)), pass("headers", None)];
+        let source = [BUFFERS, SEAL, BLAKE3, SIGNATURES, include_str!("../wgsl/gather.wgsl")].join("\n");
+        Self { kind: Kind::Gather, name: "gather", source, passes }
     }
 
     /// Whether the adapter must have 64-bit integers in shaders (`SHADER_INT64`).
@@ -133,7 +147,7 @@ impl Program {
     pub fn constants(&self) -> Vec<u32> {
         match self.kind {
             Kind::Signatures(arithmetic) => layout::constants(arithmetic),
-            Kind::TransactionIds | Kind::Sketch => vec![0; 4],
+            Kind::TransactionIds | Kind::Sketch | Kind::Gather => vec![0; 4],
         }
     }
 
@@ -144,22 +158,13 @@ impl Program {
             Kind::Signatures(arithmetic) => layout::scratch_words(arithmetic, count),
             Kind::TransactionIds => 4,
             Kind::Sketch => 4 * u64::from(count.max(1)),
-        }
-    }
-
-    /// Words of output for `count` items. Never 0.
-    #[must_use]
-    pub fn output_words(&self, count: u32) -> u64 {
-        match self.kind {
-            Kind::Signatures(_) => layout::verdict_words(count),
-            Kind::TransactionIds => layout::id_words(count),
-            Kind::Sketch => layout::SKETCH_WORDS,
+            Kind::Gather => 4 * u64::from(count.div_ceil(layout::GROUP_SIZE).max(1)),
         }
     }
 }
 
-fn pass(entry_point: &'static str, invocations_per_item: Option<u32>) -> Pass {
-    Pass { entry_point, workgroup_size: layout::GROUP_SIZE, invocations_per_item }
+fn pass(entry_point: &'static str, items_per_workgroup: Option<u32>) -> Pass {
+    Pass { entry_point, workgroup_size: layout::GROUP_SIZE, items_per_workgroup }
 }
 
 fn word(arithmetic: Arithmetic) -> &'static str {

@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 fn programs() -> Vec<Program> {
     let mut programs: Vec<Program> = Arithmetic::ALL.map(Program::signatures).into();
-    programs.extend([Program::transaction_ids(), Program::sketch()]);
+    programs.extend([Program::transaction_ids(), Program::sketch(), Program::gather()]);
     programs
 }
 
@@ -35,11 +35,11 @@ fn every_program_is_valid_with_no_more_than_it_asks_for() {
 
 #[test]
 fn dispatches_cover_the_batch_and_stay_within_limits() {
-    let dispatches = |invocations_per_item, count| {
-        Pass { entry_point: "", workgroup_size: layout::GROUP_SIZE, invocations_per_item }.workgroups(count)
+    let dispatches = |items_per_workgroup, count| {
+        Pass { entry_point: "", workgroup_size: layout::GROUP_SIZE, items_per_workgroup }.workgroups(count)
     };
     for (count, one, two) in [(0, 0, 0), (1, 1, 1), (32, 1, 1), (33, 1, 2), (64, 1, 2), (65, 2, 3)] {
-        assert_eq!([dispatches(Some(1), count), dispatches(Some(2), count), dispatches(None, count)], [one, two, 1]);
+        assert_eq!([dispatches(Some(64), count), dispatches(Some(32), count), dispatches(None, count)], [one, two, 1]);
     }
     for program in programs() {
         assert!(program.passes.iter().all(|pass| pass.workgroups(layout::COUNT_MAX) <= 65_535), "{}", program.name);

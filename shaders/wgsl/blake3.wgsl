@@ -29,6 +29,11 @@ fn mix_columns(rows: Rows, x: vec4<u32>, y: vec4<u32>) -> Rows {
     return s;
 }
 
+// The flags of block `number` of `blocks` in a hash of one chunk.
+fn chunk_flags(number: u32, blocks: u32) -> u32 {
+    return select(0u, CHUNK_START, number == 0u) | select(0u, CHUNK_END | ROOT, number + 1u == blocks);
+}
+
 // The chaining value after a block of `len_bytes` bytes in chunk 0.
 fn compress(chain: array<vec4<u32>, 2>, block: array<vec4<u32>, 4>, len_bytes: u32, flags: u32) -> array<vec4<u32>, 2> {
     var s = Rows(chain[0], chain[1], BLAKE3_START[0], vec4<u32>(0u, 0u, len_bytes, flags));

@@ -1,14 +1,6 @@
 // Pass 1 of `signatures`: k = SHA-512(R ‖ A ‖ M) mod ℓ, halved to u = ±v k, and v S, all recoded for signed digits;
 // and the check S < ℓ.
 
-fn key_at(item: u32) -> u32 {
-    return ARRAYS + 8u * item;
-}
-
-fn signature_at(item: u32) -> u32 {
-    return ARRAYS + 8u * input[COUNT] + 16u * item;
-}
-
 fn swap_bytes(x: u32) -> u32 {
     return (x << 24u) | ((x & 0xff00u) << 8u) | ((x >> 8u) & 0xff00u) | (x >> 24u);
 }
@@ -17,7 +9,7 @@ fn swap_bytes(x: u32) -> u32 {
 // and the message is `len` bytes from byte `start` of the messages.
 fn padded_word(item: u32, start: u32, len: u32, at: u32) -> u32 {
     if at < 32u {
-        return input[signature_at(item) + at / 4u];
+        return input[signature_at(input[COUNT], item) + at / 4u];
     }
     if at < 64u {
         return input[key_at(item) + at / 4u - 8u];
@@ -125,7 +117,7 @@ fn challenge(@builtin(global_invocation_id) id: vec3<u32>) {
     let half = halve(reduced_digest(record));
     var s: array<u32, 8>;
     for (var index = 0u; index < 8u; index++) {
-        s[index] = input[signature_at(item) + 8u + index];
+        s[index] = input[signature_at(input[COUNT], item) + 8u + index];
     }
     let uv = array<u32, 8>(
         half.u[0], half.u[1], half.u[2], half.u[3], half.v[0], half.v[1], half.v[2], half.v[3],

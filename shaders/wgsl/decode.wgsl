@@ -49,7 +49,7 @@ fn decode(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let is_r = id.x % 2u;
-    let encoding = select(key_at(item), signature_at(item), is_r == 1u);
+    let encoding = select(key_at(item), signature_at(input[COUNT], item), is_r == 1u);
     let top = input[encoding + 7u];
     let words = array<u32, 8>(
         input[encoding], input[encoding + 1u], input[encoding + 2u], input[encoding + 3u],

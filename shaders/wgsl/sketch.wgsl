@@ -24,14 +24,18 @@ fn seeds(@builtin(global_invocation_id) id: vec3<u32>) {
 
 // Minima of this round, EMPTY where nothing was offered.
 var<workgroup> offered: array<atomic<u32>, 128>;
-// Minima of the first round that offered anything.
+// Minima of the first round that offered anything, and that round.
 var<workgroup> kept: array<u32, 128>;
+var<workgroup> kept_rounds: array<u32, 128>;
 var<workgroup> empty_bins: atomic<u32>;
 var<workgroup> passes_missing: atomic<u32>;
 var<workgroup> digest: array<atomic<u32>, 2>;
 
-fn offer_all(round: u32, lane: u32) {
-    for (var element = lane; element < input[COUNT]; element += 64u) {
+// The elements of a workgroup.
+struct Share { start: u32, end: u32 }
+
+fn offer_all(round: u32, share: Share, lane: u32) {
+    for (var element = share.start + lane; element < share.end; element += 64u) {
         let seed = scratch[element];
         let hash = mix(mix(seed.x + round * 0x9e3779b9u) ^ seed.y);
         let bin = select(round - BINS, hash >> 25u, round < BINS);
@@ -40,10 +44,11 @@ fn offer_all(round: u32, lane: u32) {
 }
 
 // Keeps what this round offered to the empty ones of a lane's two bins; counts those that stay empty.
-fn keep_offered(lane: u32) {
+fn keep_offered(round: u32, lane: u32) {
     for (var bin = lane; bin < BINS; bin += 64u) {
         if kept[bin] == EMPTY {
             kept[bin] = atomicLoad(&offered[bin]);
+            kept_rounds[bin] = round;
         }
         if kept[bin] == EMPTY {
             atomicAdd(&empty_bins, 1u);
@@ -52,27 +57,34 @@ fn keep_offered(lane: u32) {
     }
 }
 
-fn check_marks(lane: u32) {
-    for (var element = lane; element < input[COUNT]; element += 64u) {
+fn check_marks(share: Share, lane: u32) {
+    for (var element = share.start + lane; element < share.end; element += 64u) {
         if scratch[element].z != mark(element, SEEDS_PASS) {
             atomicOr(&passes_missing, 1u);
         }
     }
 }
 
-// Pass 2, one workgroup: the bins.
+// Nonce, tag, and 128 bins in fours.
+const SKETCH_GROUP_WORDS = 164u;
+const SKETCH_GROUP_ITEMS = 2048u;
+
+// Pass 2: the bins of each workgroup's share.
 @compute @workgroup_size(64)
-fn minima(@builtin(local_invocation_index) lane: u32) {
+fn minima(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+    let first = SKETCH_GROUP_ITEMS * group.x;
+    let share = Share(first, min(first + SKETCH_GROUP_ITEMS, input[COUNT]));
+    let group_at = SKETCH_GROUP_WORDS * group.x;
     for (var bin = lane; bin < BINS; bin += 64u) {
         kept[bin] = EMPTY;
         atomicStore(&offered[bin], EMPTY);
     }
-    check_marks(lane);
+    check_marks(share, lane);
     workgroupBarrier();
     for (var round = 0u; round < 2u * BINS; round++) {
-        offer_all(round, lane);
+        offer_all(round, share, lane);
         workgroupBarrier();
-        keep_offered(lane);
+        keep_offered(round, lane);
         if workgroupUniformLoad(&empty_bins) == 0u {
             break;
         }
@@ -83,20 +95,23 @@ fn minima(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane < 32u {
-        var word = 0u;
-        for (var byte = 0u; byte < 4u; byte++) {
-            let value = kept[4u * lane + byte];
-            let bits = select(mix(value) >> 24u, 255u, input[COUNT] == 0u);
-            word |= bits << (8u * byte);
+        let at = group_at + 4u + 5u * lane;
+        var state = absorb(SEAL_START, lane);
+        var rounds = 0u;
+        for (var bin = 0u; bin < 4u; bin++) {
+            let value = kept[4u * lane + bin];
+            output[at + bin] = value;
+            state = absorb(state, value);
+            rounds |= kept_rounds[4u * lane + bin] << (8u * bin);
         }
-        output[4u + lane] = word;
-        let state = absorb(absorb(SEAL_START, lane), word);
+        output[at + 4u] = rounds;
+        state = absorb(state, rounds);
         atomicAdd(&digest[0], state.x);
         atomicAdd(&digest[1], state.y);
     }
     workgroupBarrier();
     if lane == 0u {
         let sum = vec2<u32>(atomicLoad(&digest[0]), atomicLoad(&digest[1]));
-        write_seal(0u, 0u, sum, atomicLoad(&passes_missing) == 0u);
+        write_seal(group_at, group.x, sum, atomicLoad(&passes_missing) == 0u);
     }
 }

@@ -24,8 +24,7 @@ fn hash_string(item: u32) -> array<vec4<u32>, 2> {
                 string_word(start, len, at + 8u), string_word(start, len, at + 12u),
             );
         }
-        let flags = select(0u, CHUNK_START, number == 0u) | select(0u, CHUNK_END | ROOT, number + 1u == blocks);
-        chain = compress(chain, block, min(64u, len - 64u * number), flags);
+        chain = compress(chain, block, min(64u, len - 64u * number), chunk_flags(number, blocks));
     }
     return chain;
 }

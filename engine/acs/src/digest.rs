@@ -25,9 +25,10 @@ pub fn digest_root(payload: &[u8]) -> Root {
     // Only the end of what is longer than all lanes together has to be copied.
     let whole = if payload.len() + LEN_BYTES > LANES_BYTES { payload.len() / CHUNK_BYTES * CHUNK_BYTES } else { 0 };
     let (head, tail) = payload.split_at(whole);
-    let mut end = Vec::with_capacity(padded_len(payload.len()) - head.len());
+    let end_len = padded_len(payload.len()) - head.len();
+    let mut end = Vec::with_capacity(end_len);
     end.extend_from_slice(tail);
-    end.resize(end.capacity() - LEN_BYTES, 0);
+    end.resize(end_len - LEN_BYTES, 0);
     end.extend((payload.len() as u64).to_le_bytes());
     if head.is_empty() {
         blake3::hash(&end).into()

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::cpu::{Cpu, Senders};
 use crate::gpu::{self, Gpu, GpuOptions};
-use crate::{Backend, Batch, EngineError, Messages, SKETCH_BINS, Verdicts};
+use crate::transactions::UnderWay;
+use crate::{Backend, Batch, EngineError, Messages, SKETCH_BINS, TransactionResults, Transactions, Verdicts};
 
 /// How to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +121,33 @@ impl Engine {
         match &self.gpu {
             Some(gpu) => gpu.verify(batch, &|part| self.cpu.verify(part, senders)),
             None => self.cpu.verify(batch, senders),
+        }
+    }
+
+    /// Verifies both signatures of each transaction, of senders of one kind, and makes its id, and the sketch where one is asked for.
+    /// The bytes of the records go to a GPU once.
+    ///
+    /// ```
+    /// use constellation_verify::{Engine, HalfFormat, Messages, Senders, TransactionFormat, Transactions};
+    ///
+    /// let half = |key| HalfFormat { domain: *b"example ", key, signature: key + 32, signed: 192, signed_len_bytes: 8 };
+    /// let format = TransactionFormat::new([half(0), half(96)])?;
+    /// let records = [[1; 200], [2; 200]].concat();
+    /// let transactions = Transactions::new(&format, Messages::new(&records, &[200, 400])?)?;
+    /// let results = Engine::detect().verify_transactions(Senders::Any, &transactions.with_sketch(&[3; 32]));
+    /// assert_eq!((results.verdicts.len(), results.ids.len()), (4, 2));
+    /// assert!(results.sketch.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn verify_transactions(&self, senders: Senders, transactions: &Transactions<'_>) -> TransactionResults {
+        match &self.gpu {
+            Some(gpu) => gpu.verify_transactions(transactions, &|part| self.cpu.verify(part, senders)),
+            None => {
+                let mut under_way = UnderWay::new(*transactions);
+                under_way.do_on_cpu(0..transactions.len(), &|part| self.cpu.verify(part, senders));
+                under_way.finish()
+            }
         }
     }
 

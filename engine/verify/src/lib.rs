@@ -37,6 +37,9 @@ mod rule;
 mod sketch;
 mod suspicion;
 mod threads;
+mod transactions;
+
+pub use constellation_shaders::layout::{FormatError, HalfFormat, TransactionFormat};
 
 pub use backend::{Backend, BackendChoice, EngineError};
 pub use batch::{Batch, BatchError, OwnedBatch, Verdicts};
@@ -44,3 +47,4 @@ pub use cpu::Senders;
 pub use engine::{Engine, EngineOptions};
 pub use messages::{Messages, transaction_ids};
 pub use sketch::{SKETCH_BINS, matching_bins, similarity, sketch};
+pub use transactions::{RecordTooShort, TransactionResults, Transactions};

@@ -41,24 +41,53 @@ fn seed(key: &[u8; 32], element: &[u8; 32]) -> [u32; 2] {
 
 /// The sketch of the set of `elements` under `key`.
 pub fn sketch<'a>(key: &[u8; 32], elements: impl IntoIterator<Item = &'a [u8; 32]>) -> [u8; SKETCH_BINS] {
-    let seeds: Vec<[u32; 2]> = elements.into_iter().map(|element| seed(key, element)).collect();
-    if seeds.is_empty() {
-        return [u8::MAX; SKETCH_BINS];
-    }
-    let mut minima = [EMPTY; SKETCH_BINS];
-    for round in 0..2 * SKETCH_BINS {
-        let minima_of_round = round_minima(round, &seeds);
-        for (kept, offered) in minima.iter_mut().zip(minima_of_round) {
-            if *kept == EMPTY {
-                *kept = offered;
+    Minima::of(key, elements).bytes()
+}
+
+/// A sketch before it is cut down to bytes: what each bin keeps, the round first and then the value. Those of two sets
+/// make that of both together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Minima(pub(crate) [(u8, u32); SKETCH_BINS]);
+
+impl Minima {
+    /// Those of the empty set.
+    pub(crate) const NONE: Self = Self([(u8::MAX, EMPTY); SKETCH_BINS]);
+
+    /// Those of `elements` under `key`.
+    pub(crate) fn of<'a>(key: &[u8; 32], elements: impl IntoIterator<Item = &'a [u8; 32]>) -> Self {
+        let seeds: Vec<[u32; 2]> = elements.into_iter().map(|element| seed(key, element)).collect();
+        let mut minima = Self::NONE;
+        if seeds.is_empty() {
+            return minima;
+        }
+        for round in 0..=u8::MAX {
+            for (kept, offered) in minima.0.iter_mut().zip(round_minima(round.into(), &seeds)) {
+                if kept.1 == EMPTY {
+                    *kept = (round, offered);
+                }
+            }
+            if minima.0.iter().all(|(_, value)| *value != EMPTY) {
+                break;
             }
         }
-        if !minima.contains(&EMPTY) {
-            break;
+        minima
+    }
+
+    /// Takes in those of another set under the same key.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (kept, offered) in self.0.iter_mut().zip(other.0) {
+            *kept = offered.min(*kept);
         }
     }
-    minima.map(|value| mix(value).to_be_bytes()[0])
+
+    /// The sketch.
+    pub(crate) fn bytes(&self) -> [u8; SKETCH_BINS] {
+        self.0.map(|(_, value)| if value == EMPTY { u8::MAX } else { mix(value).to_be_bytes()[0] })
+    }
 }
+
+/// Rounds fit a byte.
+const _: () = assert!(2 * SKETCH_BINS == u8::MAX as usize + 1);
 
 /// The least value each bin is offered in `round`, [`EMPTY`] where none is.
 fn round_minima(round: usize, seeds: &[[u32; 2]]) -> [u32; SKETCH_BINS] {
@@ -146,6 +175,24 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn parts_make_the_sketch_of_the_whole(
+            set in prop::collection::vec(any::<[u8; 32]>(), 0..300),
+            key in any::<[u8; 32]>(),
+            cuts in prop::collection::vec(0..300_usize, 3),
+        ) {
+            let mut minima = Minima::NONE;
+            let mut rest = &set[..];
+            for cut in cuts {
+                let (part, others) = rest.split_at(cut.min(rest.len()));
+                minima.merge(&Minima::of(&key, part));
+                rest = others;
+            }
+            minima.merge(&Minima::of(&key, rest));
+            prop_assert_eq!(&minima, &Minima::of(&key, &set));
+            prop_assert_eq!(minima.bytes(), sketch(&key, &set));
+        }
 
         #[test]
         fn order_and_duplicates_do_not_matter(

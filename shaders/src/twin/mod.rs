@@ -4,6 +4,7 @@
 mod challenge;
 mod decode;
 mod field;
+mod gather;
 mod halve;
 mod hash;
 mod ladder;
@@ -13,6 +14,7 @@ mod sketch;
 pub use challenge::challenge;
 pub use decode::decode;
 pub(crate) use field::Fe;
+pub use gather::{gather, headers};
 pub use hash::transaction_ids;
 pub use ladder::ladder;
 pub(crate) use point::{Cached, Extended};

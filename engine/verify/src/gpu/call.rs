@@ -59,14 +59,14 @@ pub(super) struct Done<W> {
 }
 
 impl<'a, W: Work> Call<'a, W> {
-    /// Work for the GPU alone, with requests of up to `request_len` items.
-    pub(super) fn new(gpu: &'a Gpu, work: W, request_len: usize) -> Self {
+    /// Work for the GPU alone, with requests of up to `signatures_max` signatures, or as many of what it has instead.
+    pub(super) fn new(gpu: &'a Gpu, work: W, signatures_max: usize) -> Self {
         let (sender, replies) = bounded(REQUESTS_PER_CALL);
         let len = work.len();
         Self {
             gpu,
             work,
-            request_len,
+            request_len: (signatures_max / W::SIGNATURES_PER_ITEM).max(1),
             piece_len: len,
             for_gpu: 0..len,
             for_cpu: len..len,
@@ -84,7 +84,9 @@ impl<'a, W: Work> Call<'a, W> {
     pub(super) fn share_with_cpu(mut self) -> Self {
         let (len, speeds) = (self.work.len(), self.gpu.shared.speeds());
         let known = speeds.gpu > 0.0 && speeds.cpu > 0.0;
-        let share = speeds.gpu_share(len).unwrap_or(len / 2);
+        let share =
+            speeds.gpu_share(len * W::SIGNATURES_PER_ITEM).map(|signatures| signatures / W::SIGNATURES_PER_ITEM);
+        let share = share.unwrap_or(len / 2);
         let least = (len as f64 * SHARE_LEAST).round() as usize;
         let cut = share.clamp(least, len - least);
         (self.for_gpu, self.for_cpu) = (0..cut, cut..len);

@@ -5,14 +5,15 @@ use std::borrow::Cow;
 use constellation_shaders::{Pass, Program, layout};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
-    BindingType, Buffer, BufferBindingType, BufferDescriptor, BufferUsages, ComputePipeline, ComputePipelineDescriptor,
-    PipelineCache, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
+    BindingResource, BindingType, Buffer, BufferBinding, BufferBindingType, BufferDescriptor, BufferUsages,
+    ComputePipeline, ComputePipelineDescriptor, PipelineCache, PipelineLayoutDescriptor, ShaderModuleDescriptor,
+    ShaderSource, ShaderStages,
 };
 
 use super::wgpu_device::Context;
 
 pub(super) struct Compiled {
-    pub(super) program: Program,
+    program: Program,
     pub(super) passes: Vec<(Pass, ComputePipeline)>,
     bindings: BindGroupLayout,
     constants: Buffer,
@@ -65,22 +66,22 @@ impl Compiled {
     }
 
     /// Binds the buffers of one request.
-    pub(super) fn bind(&self, context: &Context, input: &Buffer, output: &Buffer) -> BindGroup {
+    pub(super) fn bind(&self, context: &Context, input: BufferBinding<'_>, output: BufferBinding<'_>) -> BindGroup {
         context.device.create_bind_group(&BindGroupDescriptor {
             label: Some(self.program.name),
             layout: &self.bindings,
             entries: &[
                 entry(layout::INPUT_BINDING, input),
-                entry(layout::CONSTANTS_BINDING, &self.constants),
-                entry(layout::SCRATCH_BINDING, &self.scratch),
+                entry(layout::CONSTANTS_BINDING, self.constants.as_entire_buffer_binding()),
+                entry(layout::SCRATCH_BINDING, self.scratch.as_entire_buffer_binding()),
                 entry(layout::OUTPUT_BINDING, output),
             ],
         })
     }
 }
 
-fn entry(binding: u32, buffer: &Buffer) -> BindGroupEntry<'_> {
-    BindGroupEntry { binding, resource: buffer.as_entire_binding() }
+fn entry(binding: u32, buffer: BufferBinding<'_>) -> BindGroupEntry<'_> {
+    BindGroupEntry { binding, resource: BindingResource::Buffer(buffer) }
 }
 
 fn storage(binding: u32, read_only: bool) -> BindGroupLayoutEntry {

@@ -29,7 +29,7 @@ pub struct StageTimes {
     pub decode: Duration,
     /// The double-scalar multiplication and the check of its result.
     pub ladder: Duration,
-    /// Everything else that the device computed: ids and sketches.
+    /// Everything else that the device computed: ids and sketches, and what all of them read of whole transactions.
     pub other: Duration,
     /// Copying the result into memory that the host reads.
     pub download: Duration,
@@ -74,7 +74,7 @@ pub(crate) trait Device {
     /// How many requests may be on their way at once; at least one.
     fn slots(&self) -> usize;
 
-    /// The most items one request may hold.
+    /// The most signatures, or other items, that one request may hold.
     fn items_max(&self) -> usize;
 
     /// Sends `request` on its way.

@@ -2,14 +2,19 @@
 //! may.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
 use constellation_shaders::{Arithmetic, Program, twin};
 use crossbeam::channel::Receiver;
 
 use super::device::{Device, DeviceError, MakeDevice, Response, StageTimes, Ticket};
-use super::request::{Request, Task};
+use super::request::Request;
+use super::steps::{self, Place, Step};
+
+const ARITHMETIC: Arithmetic = Arithmetic::Int32;
+
+static PROGRAMS: LazyLock<[Program; 4]> = LazyLock::new(|| steps::programs(ARITHMETIC));
 
 /// What becomes of one request.
 #[derive(Clone, Debug)]
@@ -31,6 +36,8 @@ pub(super) enum Act {
     Stale,
     /// The right result with every verdict turned around, and the seals as they were.
     Flipped,
+    /// A wrong result, marked as if it were right: what only the self-test finds.
+    Wrong,
     /// The right groups in the wrong places.
     Swapped,
     Truncated,
@@ -116,7 +123,10 @@ impl Device for Double {
             Act::OutOfMemory => return Err(DeviceError::OutOfMemory("scripted".to_owned())),
             _ => {}
         }
-        let right = compute(request);
+        let right = match act {
+            Act::Wrong => compute(&with_other_contents(request)),
+            _ => compute(request),
+        };
         let words = spoil(&act, &right, &self.last);
         self.last = right;
         self.tickets += 1;
@@ -168,27 +178,48 @@ fn spoil(act: &Act, right: &[u32], last: &[u32]) -> Vec<u32> {
     words
 }
 
+/// The same request with one bit of its last item another.
+fn with_other_contents(request: &Request) -> Request {
+    let mut request = request.clone();
+    if let Some(last) = request.words.iter_mut().rfind(|word| **word != 0) {
+        *last ^= 1;
+    }
+    request
+}
+
 /// What a faultless device would return.
-fn compute(request: &Request) -> Vec<u32> {
-    let arithmetic = Arithmetic::Int32;
-    let program = match request.task {
-        Task::Verify => Program::signatures(arithmetic),
-        Task::Ids => Program::transaction_ids(),
-        Task::Sketch => Program::sketch(),
-    };
-    let input = &request.words;
-    let mut scratch = vec![0; program.scratch_words(request.items) as usize];
-    let mut output = vec![0; program.output_words(request.items) as usize];
+pub(super) fn compute(request: &Request) -> Vec<u32> {
+    let steps = steps::steps(request);
+    let buffer = |place| vec![0; steps::words_at(place, &steps) as usize];
+    let (mut gathered, mut result) = (buffer(Place::Gathered), buffer(Place::Result));
+    for step in &steps {
+        let input = match step.input.place {
+            Place::Upload => request.words.clone(),
+            Place::Gathered => gathered.clone(),
+            Place::Result => result.clone(),
+        };
+        let output = if step.output.place == Place::Gathered { &mut gathered } else { &mut result };
+        let part = |words: &std::ops::Range<u64>| words.start as usize..words.end as usize;
+        compute_step(step, &input[part(&step.input.words)], &mut output[part(&step.output.words)]);
+    }
+    result
+}
+
+fn compute_step(step: &Step, input: &[u32], output: &mut [u32]) {
+    let arithmetic = ARITHMETIC;
+    let program = &PROGRAMS[step.name as usize];
+    let mut scratch = vec![0; program.scratch_words(step.items) as usize];
     for pass in &program.passes {
         match pass.entry_point {
             "challenge" => twin::challenge(arithmetic, input, &mut scratch),
             "decode" => twin::decode(arithmetic, input, &mut scratch),
-            "ladder" => twin::ladder(arithmetic, input, &program.constants(), &mut scratch, &mut output),
-            "transaction_ids" => twin::transaction_ids(input, &mut output),
+            "ladder" => twin::ladder(arithmetic, input, &program.constants(), &mut scratch, output),
+            "transaction_ids" => twin::transaction_ids(input, output),
             "seeds" => twin::seeds(input, &mut scratch),
-            "minima" => twin::minima(input, &scratch, &mut output),
+            "minima" => twin::minima(input, &scratch, output),
+            "gather" => twin::gather(input, &mut scratch, output),
+            "headers" => twin::headers(input, &scratch, output),
             other => panic!("no twin of {other}"),
         }
     }
-    output
 }

@@ -10,7 +10,9 @@ use super::double::{Act, Script};
 use super::runner::{Gpu, GpuOptions, GpuTimeouts};
 use super::self_test::{self, known_signatures};
 use super::shared::GpuCounters;
-use crate::{Batch, Messages, OwnedBatch, Verdicts, portable};
+use crate::known_answers::KnownTransactions;
+use crate::transactions::UnderWay;
+use crate::{Batch, Messages, OwnedBatch, TransactionResults, Transactions, Verdicts, portable};
 
 /// Items of a request of the double.
 const REQUEST_LEN: usize = 8;
@@ -60,26 +62,71 @@ fn assert_accounted_for(counters: GpuCounters) {
     assert_eq!(counters.requests, counters.answered + counters.redone(), "{counters:?}");
 }
 
+/// Transactions for four requests, of which some are valid, with the CPU's results.
+fn known_transactions() -> (Transactions<'static>, &'static TransactionResults) {
+    static KNOWN: OnceLock<(KnownTransactions, TransactionResults)> = OnceLock::new();
+    let (known, results) = KNOWN.get_or_init(|| {
+        let known = KnownTransactions::new(2 * REQUEST_LEN);
+        let mut under_way = UnderWay::new(known.transactions().with_sketch(&[8; 32]));
+        under_way.do_on_cpu(0..2 * REQUEST_LEN, &portable::verify);
+        let results = under_way.finish();
+        assert!(results.verdicts.iter().eq(known.verdicts.iter().copied()));
+        (known, results)
+    });
+    (known.transactions().with_sketch(&[8; 32]), results)
+}
+
+/// What takes four requests with as many signatures.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    Signatures,
+    Transactions,
+}
+
+impl Ask {
+    const BOTH: [Self; 2] = [Self::Signatures, Self::Transactions];
+
+    /// Asks for all that is known, and compares.
+    fn check(self, gpu: &Gpu, what: &Act) {
+        match self {
+            Self::Signatures => {
+                let (batch, expected) = known();
+                assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected, "{what:?}");
+            }
+            Self::Transactions => {
+                let (transactions, expected) = known_transactions();
+                assert_eq!(gpu.verify_transactions(&transactions, &portable::verify), *expected, "{what:?}");
+            }
+        }
+    }
+}
+
+/// Either of the two asked with the fault.
+fn one_fault(act: Act, counted: impl Fn(&GpuCounters) -> u64 + Copy, devices_made: usize) {
+    for ask in Ask::BOTH {
+        one_fault_of(ask, act.clone(), counted, devices_made);
+    }
+}
+
 /// Four requests, the second of which meets `act`; then four more, when the GPU is back.
-fn one_fault(act: Act, counted: impl Fn(&GpuCounters) -> u64, devices_made: usize) {
+fn one_fault_of(ask: Ask, act: Act, counted: impl Fn(&GpuCounters) -> u64, devices_made: usize) {
     let script = Script::default();
     let gpu = start(&script, options());
     assert!(gpu.wait_ready(LONG));
-    let (batch, expected) = known();
 
     script.set([Act::Answer, act.clone()]);
-    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected, "{act:?}");
+    ask.check(&gpu, &act);
     let counters = gpu.counters();
     assert_accounted_for(counters);
     assert!(counted(&counters) >= 1, "{act:?}: {counters:?}");
     let takes_all_with_it = matches!(act, Act::LostAtSubmit | Act::OutOfMemory);
     assert!(counters.answered >= 1 || takes_all_with_it, "{act:?}: the request before it was good: {counters:?}");
     assert_eq!(counters.redone(), counted(&counters) + counters.redone_not_started, "{act:?}: {counters:?}");
-    assert_eq!(counters.signatures_gpu + counters.signatures_cpu, batch.len() as u64);
+    assert_eq!(counters.signatures_gpu + counters.signatures_cpu, 4 * REQUEST_LEN as u64);
 
     assert!(gpu.wait_ready(LONG), "{act:?}: the GPU comes back");
-    assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
-    assert_eq!(gpu.counters().answered, counters.answered + 4, "{act:?}");
+    ask.check(&gpu, &act);
+    assert_eq!(gpu.counters().answered, counters.answered + 4, "{ask:?}: {act:?}");
     assert_eq!(gpu.counters().taken_in, 2, "{act:?}");
     assert_eq!(script.devices_made(), devices_made, "{act:?}");
 }
@@ -151,6 +198,22 @@ fn a_device_that_fails_its_self_test_is_not_taken_in() {
 }
 
 #[test]
+fn a_device_that_computes_wrongly_is_not_taken_in() {
+    // Signatures, ids, a sketch, transactions, and signatures again to find the batch.
+    for right_answers in 0..5 {
+        let script = Script::default();
+        script.set(vec![Act::Answer; right_answers].into_iter().chain([Act::Wrong]));
+        let gpu = start(&script, options());
+        while gpu.last_fault().is_none() {
+            assert_eq!(gpu.counters().taken_in, 0, "after {right_answers} right answers");
+            std::thread::yield_now();
+        }
+        assert!(gpu.last_fault().unwrap().contains("wrong"), "{:?}", gpu.last_fault());
+        assert!(gpu.wait_ready(LONG));
+    }
+}
+
+#[test]
 fn a_hanging_driver_stops_nobody() {
     let script = Script::default();
     let patience = Duration::from_millis(50);
@@ -194,11 +257,10 @@ fn both_sides_share_a_batch() {
     let script = Script::default();
     let gpu = start(&script, GpuOptions { share_with_cpu: true, ..options() });
     assert!(gpu.wait_ready(LONG));
-    let (batch, expected) = known();
     for round in 1..=20 {
-        assert_eq!(gpu.verify(&batch.as_batch(), &portable::verify), *expected);
+        Ask::BOTH[round % 2].check(&gpu, &Act::Answer);
         let counters = gpu.counters();
-        assert_eq!(counters.signatures_gpu + counters.signatures_cpu, round * batch.len() as u64);
+        assert_eq!(counters.signatures_gpu + counters.signatures_cpu, (round * 4 * REQUEST_LEN) as u64);
         assert_accounted_for(counters);
     }
     let counters = gpu.counters();
@@ -261,6 +323,8 @@ proptest! {
                 let batch = part(first, count);
                 assert_verdicts(&gpu, &batch.as_batch(), first);
                 assert!(gpu.wait_ready(LONG), "the GPU comes back");
+                Ask::Transactions.check(&gpu, &Act::Answer);
+                assert!(gpu.wait_ready(LONG), "the GPU comes back");
             }
         };
         std::thread::scope(|scope| {
@@ -269,7 +333,7 @@ proptest! {
         });
         let counters = gpu.counters();
         assert_accounted_for(counters);
-        let total: usize = parts.iter().map(|(_, count)| count).sum();
+        let total: usize = parts.iter().map(|(_, count)| count + 4 * REQUEST_LEN).sum();
         prop_assert_eq!(counters.signatures_gpu + counters.signatures_cpu, total as u64);
     }
 }

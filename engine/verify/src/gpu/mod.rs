@@ -9,9 +9,10 @@
 //!
 //! | Module | Purpose |
 //! | --- | --- |
-//! | `adapter`, `wgpu_device`, `compiled`, `slot`, `stamps`, `pipeline_cache` | the real device |
+//! | `adapter`, `wgpu_device`, `programs`, `compiled`, `slot`, `stamps`, `pipeline_cache` | the real device |
 //! | `device` | the seam: what is asked of a device |
 //! | `request` | packing, and believing a result |
+//! | `steps` | which programs a request takes, and what each reads and writes |
 //! | `self_test` | known answers and calibration, before a device is taken in |
 //! | `worker` | the thread that owns the device: several requests in flight, deadlines, faults, back-off |
 //! | `runner` | what callers hold |
@@ -28,12 +29,14 @@ mod call;
 mod compiled;
 mod device;
 mod pipeline_cache;
+mod programs;
 mod request;
 mod runner;
 mod self_test;
 mod shared;
 mod slot;
 mod stamps;
+mod steps;
 mod wgpu_device;
 mod work;
 mod worker;

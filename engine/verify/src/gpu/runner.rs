@@ -13,9 +13,10 @@ use super::device::{MakeDevice, StageTimes};
 use super::request::MESSAGE_LEN_MAX_BYTES;
 use super::shared::{GpuCounters, Shared, average};
 use super::wgpu_device::WgpuDevice;
-use super::work::{IdsWork, SketchWork, VerifyWork, Work};
+use super::work::{IdsWork, SketchWork, TransactionsWork, VerifyWork, Work};
 use super::worker::{Job, Worker};
-use crate::{Batch, Messages, OwnedBatch, SKETCH_BINS, Verdicts};
+use crate::sketch::Minima;
+use crate::{Batch, Messages, OwnedBatch, SKETCH_BINS, TransactionResults, Transactions, Verdicts};
 
 /// Verifies a batch on the CPU: what the GPU's verdicts must equal, and what stands in for it.
 pub type OnCpu<'a> = dyn Fn(&Batch<'_>) -> Verdicts + 'a;
@@ -140,7 +141,7 @@ impl Gpu {
     #[must_use]
     pub fn verify(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
         if batch.messages().iter().all(|message| message.len() <= MESSAGE_LEN_MAX_BYTES) {
-            self.verify_short(batch, cpu)
+            self.verify_work(VerifyWork::new(batch, cpu)).verdicts
         } else {
             self.verify_apart(batch, cpu)
         }
@@ -163,8 +164,14 @@ impl Gpu {
         if request_len < elements.len() {
             return crate::sketch(key, elements);
         }
-        let work = SketchWork { key, elements, sketch: [0; SKETCH_BINS] };
-        Call::new(self, work, request_len).run().work.sketch
+        let work = SketchWork { key, elements, minima: Minima::NONE };
+        Call::new(self, work, request_len).run().work.minima.bytes()
+    }
+
+    /// Verdicts, ids and the sketch of whole transactions, whose bytes go up once, with `cpu` for the signatures that are not the GPU's.
+    #[must_use]
+    pub fn verify_transactions(&self, transactions: &Transactions<'_>, cpu: &OnCpu<'_>) -> TransactionResults {
+        self.verify_work(TransactionsWork::new(transactions, cpu)).under_way.finish()
     }
 
     /// Whether the GPU takes part, after waiting for that up to `timeout`.
@@ -203,19 +210,20 @@ impl Gpu {
         self.shared.times()
     }
 
-    /// A batch without long messages.
-    fn verify_short(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
+    /// Work with signatures, none of whose messages is too long for the device.
+    fn verify_work<W: Work>(&self, work: W) -> W {
         let request_len = self.shared.request_len();
-        let is_small = batch.len() < self.options.batch_min;
-        let is_slower = self.options.share_with_cpu && self.shared.speeds().gpu_share(batch.len()) == Some(0);
+        let signatures = work.len() * W::SIGNATURES_PER_ITEM;
+        let is_small = signatures < self.options.batch_min;
+        let is_slower = self.options.share_with_cpu && self.shared.speeds().gpu_share(signatures) == Some(0);
         if request_len == 0 || is_small || is_slower {
-            return self.verify_on_cpu(batch, cpu);
+            return self.verify_on_cpu(work);
         }
-        let call = Call::new(self, VerifyWork::new(batch, cpu), request_len);
+        let call = Call::new(self, work, request_len);
         let call = if self.options.share_with_cpu { call.share_with_cpu() } else { call };
         let done = call.run();
         self.note(&done);
-        done.work.verdicts
+        done.work
     }
 
     /// A batch with long messages: those are the CPU's.
@@ -224,8 +232,9 @@ impl Gpu {
         for is_long in [false, true] {
             let (part, indices) = select(batch, |message| (message.len() > MESSAGE_LEN_MAX_BYTES) == is_long);
             let part = part.as_batch();
-            let of_part = if is_long { self.verify_on_cpu(&part, cpu) } else { self.verify_short(&part, cpu) };
-            for (valid, index) in of_part.iter().zip(indices) {
+            let work = VerifyWork::new(&part, cpu);
+            let done = if is_long { self.verify_on_cpu(work) } else { self.verify_work(work) };
+            for (valid, index) in done.verdicts.iter().zip(indices) {
                 if valid {
                     verdicts.set_valid(index);
                 }
@@ -234,26 +243,26 @@ impl Gpu {
         verdicts
     }
 
-    fn verify_on_cpu(&self, batch: &Batch<'_>, cpu: &OnCpu<'_>) -> Verdicts {
+    fn verify_on_cpu<W: Work>(&self, mut work: W) -> W {
         let start = Instant::now();
-        let mut work = VerifyWork::new(batch, cpu);
-        work.do_on_cpu(0..batch.len());
-        let cpu = Part { items: batch.len(), time: start.elapsed() };
+        work.do_on_cpu(0..work.len());
+        let cpu = Part { items: work.len(), time: start.elapsed() };
         let done = Done { work, gpu: Part::default(), cpu };
         self.note(&done);
-        done.work.verdicts
+        done.work
     }
 
     /// Counts what each side did and takes it into their measured speeds.
-    fn note(&self, done: &Done<VerifyWork<'_>>) {
+    fn note<W: Work>(&self, done: &Done<W>) {
+        let [gpu, cpu] = [done.gpu, done.cpu].map(|part| part.items * W::SIGNATURES_PER_ITEM);
         self.shared.count(|counters| {
-            counters.signatures_gpu += done.gpu.items as u64;
-            counters.signatures_cpu += done.cpu.items as u64;
+            counters.signatures_gpu += gpu as u64;
+            counters.signatures_cpu += cpu as u64;
         });
         self.shared.measure(|speeds| {
-            for (speed, part) in [(&mut speeds.gpu, done.gpu), (&mut speeds.cpu, done.cpu)] {
-                if part.items >= MEASURE_MIN {
-                    average(speed, part.items, part.time);
+            for (speed, signatures, part) in [(&mut speeds.gpu, gpu, done.gpu), (&mut speeds.cpu, cpu, done.cpu)] {
+                if signatures >= MEASURE_MIN {
+                    average(speed, signatures, part.time);
                 }
             }
         });

@@ -7,8 +7,10 @@ use constellation_shaders::layout::PackError;
 
 use super::device::{Device, DeviceError};
 use super::request::{Answer, Request};
-use crate::known_answers::known_answers;
-use crate::{Messages, OwnedBatch};
+use crate::known_answers::{KnownTransactions, known_answers};
+use crate::sketch::Minima;
+use crate::transactions::UnderWay;
+use crate::{Messages, OwnedBatch, portable};
 
 /// Signatures of the self-test: some workgroups, the last one not full.
 const SIGNATURES: usize = 300;
@@ -59,7 +61,8 @@ pub(super) fn check(device: &mut dyn Device, patience: Duration) -> Result<(), S
     if Request::verify(&batch, 0..batch.len(), Vec::new())?.answer(&words).is_ok() {
         return Err(SelfTestError::Wrong("the result of one request passes for that of another"));
     }
-    check_hashes(device, patience)
+    check_hashes(device, patience)?;
+    check_transactions(device, patience)
 }
 
 /// Ids and a sketch, against the CPU's.
@@ -78,9 +81,27 @@ fn check_hashes(device: &mut dyn Device, patience: Duration) -> Result<(), SelfT
     let request = Request::sketch(&key, &elements, Vec::new())?;
     let words = ask(device, &request, patience)?;
     match request.answer(&words) {
-        Ok(Answer::Sketch(sketch)) if *sketch == crate::sketch(&key, &elements) => Ok(()),
+        Ok(Answer::Sketch(minima)) if *minima == Minima::of(&key, &elements) => Ok(()),
         _ => Err(SelfTestError::Wrong("a sketch")),
     }
+}
+
+/// Whole transactions, against the CPU's.
+fn check_transactions(device: &mut dyn Device, patience: Duration) -> Result<(), SelfTestError> {
+    let known = KnownTransactions::new(SIGNATURES.min(device.items_max()) / 2);
+    let transactions = known.transactions().with_sketch(&[7; 32]);
+    let all = 0..transactions.len();
+    let request = Request::transactions(&transactions, all.clone(), Vec::new())?;
+    let words = ask(device, &request, patience)?;
+    let [mut found, mut expected] = [UnderWay::new(transactions), UnderWay::new(transactions)];
+    if let Ok(Answer::Transactions { verdicts, ids, minima }) = request.answer(&words) {
+        found.accept(all.clone(), &verdicts, &ids, &minima);
+    }
+    expected.do_on_cpu(all, &portable::verify);
+    if found.finish() != expected.finish() {
+        return Err(SelfTestError::Wrong("a transaction"));
+    }
+    Ok(())
 }
 
 /// Doubles the batch while that pays, up to `batch_max` and to batches that take `longest`.

@@ -73,6 +73,10 @@ pub struct GpuCounters {
     pub signatures_gpu: u64,
     /// Signatures whose verdict is the CPU's: its share, what it redid, and all while the GPU was not there.
     pub signatures_cpu: u64,
+    /// Bytes that went up in requests whose result came down, right or wrong.
+    pub uploaded_bytes: u64,
+    /// Bytes of results that came down.
+    pub downloaded_bytes: u64,
     /// How often a GPU passed the self-test and was taken in.
     pub taken_in: u64,
 }
@@ -204,8 +208,12 @@ impl Shared {
         self.state().times
     }
 
-    pub(super) fn add_times(&self, times: StageTimes) {
-        self.state().times += times;
+    /// A result came down, of `result_words` words, for a request of `request_words`.
+    pub(super) fn add_result(&self, request_words: usize, result_words: usize, times: StageTimes) {
+        let mut state = self.state();
+        state.times += times;
+        state.counters.uploaded_bytes += 4 * request_words as u64;
+        state.counters.downloaded_bytes += 4 * result_words as u64;
     }
 
     pub(super) fn speeds(&self) -> Speeds {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use wgpu::{
-    Buffer, BufferAsyncError, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor,
-    ComputePassDescriptor, MapMode, SubmissionIndex,
+    Buffer, BufferAsyncError, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, MapMode, SubmissionIndex,
 };
 
-use super::compiled::Compiled;
 use super::device::{DeviceError, Response, Ticket};
+use super::programs::Programs;
 use super::request::Request;
 use super::stamps::{Reading, Stamps};
+use super::steps::{self, Place};
 use super::wgpu_device::{Context, buffer_len_max};
 
 /// Buffers grow to multiples of this.
@@ -95,13 +95,14 @@ impl Slot {
     pub(super) fn submit(
         &mut self,
         context: &Context,
-        program: &mut Compiled,
+        programs: &mut Programs,
         request: &Request,
         ticket: Ticket,
     ) -> Result<(), DeviceError> {
-        let output_len_bytes = 4 * program.program.output_words(request.items);
-        let input_len_bytes = 4 * request.words.len() as u64;
-        program.reserve(context, request.items);
+        let steps = steps::steps(request);
+        let [input_len_bytes, output_len_bytes] =
+            [Place::Upload, Place::Result].map(|place| 4 * steps::words_at(place, &steps));
+        programs.reserve(context, &steps);
         let buffers = Buffers::reserve(&mut self.buffers, context, input_len_bytes, output_len_bytes)?;
         context.errors.check()?;
         buffers.fill(&request.words)?;
@@ -110,7 +111,7 @@ impl Slot {
         buffers.stamps.start(&mut encoder);
         encoder.copy_buffer_to_buffer(&buffers.staging, 0, &buffers.input, 0, input_len_bytes);
         buffers.stamps.after_copy(&mut encoder, |times| &mut times.upload);
-        buffers.compute(context, &mut encoder, program, request.items);
+        programs.compute(context, &mut encoder, &mut buffers.stamps, &steps, (&buffers.input, &buffers.output));
         buffers.stamps.before_copy(&mut encoder);
         encoder.copy_buffer_to_buffer(&buffers.output, 0, &buffers.readback, Stamps::LEN_BYTES, output_len_bytes);
         buffers.stamps.after_copy(&mut encoder, |times| &mut times.download);
@@ -197,18 +198,6 @@ impl Buffers {
         view.map_err(|error| DeviceError::Refused(error.to_string()))?.copy_from_slice(bytes);
         self.staging.unmap();
         Ok(())
-    }
-
-    fn compute(&mut self, context: &Context, encoder: &mut CommandEncoder, program: &Compiled, items: u32) {
-        let bindings = program.bind(context, &self.input, &self.output);
-        for (pass, pipeline) in &program.passes {
-            let timestamp_writes = self.stamps.around_pass(pass.entry_point);
-            let descriptor = ComputePassDescriptor { label: Some(pass.entry_point), timestamp_writes };
-            let mut compute = encoder.begin_compute_pass(&descriptor);
-            compute.set_pipeline(pipeline);
-            compute.set_bind_group(constellation_shaders::layout::BIND_GROUP, &bindings, &[]);
-            compute.dispatch_workgroups(pass.workgroups(items), 1, 1);
-        }
     }
 }
 

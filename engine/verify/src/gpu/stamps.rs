@@ -10,8 +10,8 @@ use wgpu::{
 use super::device::StageTimes;
 use super::wgpu_device::Context;
 
-/// Before and after each of upload, three passes and download.
-const STAMPS_MAX: u32 = 10;
+/// Before and after each of upload, eight passes and download.
+const STAMPS_MAX: u32 = 20;
 
 /// The field that a stage's time belongs in.
 type Field = fn(&mut StageTimes) -> &mut Duration;

@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use constellation_shaders::{Arithmetic, Program, layout};
+use constellation_shaders::{Arithmetic, layout};
 use wgpu::{DeviceDescriptor, DeviceType, Features, PollType, Queue};
 
 use super::adapter::{self, Choice};
-use super::compiled::Compiled;
 use super::device::{Device, DeviceError, Response, Ticket};
 use super::pipeline_cache::DiskCache;
-use super::request::{Request, Task, UPLOAD_BYTES_PER_ITEM};
+use super::programs::Programs;
+use super::request::{BUFFER_BYTES_PER_ITEM, Request};
 use super::slot::Slot;
+use super::steps;
 
 /// One request being computed, one uploaded behind it, one whose result is fetched.
 const SLOTS: usize = 3;
@@ -45,8 +46,7 @@ pub(super) struct WgpuDevice {
     context: Context,
     description: String,
     items_max: usize,
-    /// In the order of [`Task`].
-    programs: [Compiled; 3],
+    programs: Programs,
     slots: Vec<Slot>,
     last_ticket: u64,
 }
@@ -61,14 +61,14 @@ impl WgpuDevice {
         let choice = adapter::choose(software_gpu, force_int32)?;
         let context = connect(&choice)?;
         let info = choice.adapter.get_info();
-        let programs = [Program::signatures(choice.arithmetic), Program::transaction_ids(), Program::sketch()];
+        let programs = steps::programs(choice.arithmetic);
         let cache = cache_directory.filter(|_| context.device.features().contains(Features::PIPELINE_CACHE));
         let cache = cache.map(|directory| {
             let sources: Vec<_> = programs.iter().map(|program| program.source.as_str()).collect();
             let sources = blake3::hash(sources.concat().as_bytes()).to_hex();
             DiskCache::open(&context.device, &info, &sources, directory)
         });
-        let programs = programs.map(|program| Compiled::new(&context, program, cache.as_ref().map(DiskCache::cache)));
+        let programs = Programs::new(&context, programs, cache.as_ref().map(DiskCache::cache));
         context.errors.check()?;
         if let Some(cache) = cache {
             cache.save();
@@ -102,18 +102,13 @@ impl Device for WgpuDevice {
     fn submit(&mut self, request: &Request) -> Result<Ticket, DeviceError> {
         let ticket = Ticket(self.last_ticket + 1);
         self.last_ticket = ticket.0;
-        let program = match request.task {
-            Task::Verify => &mut self.programs[0],
-            Task::Ids => &mut self.programs[1],
-            Task::Sketch => &mut self.programs[2],
-        };
         let position = self.slots.iter_mut().position(Slot::is_free).or_else(|| {
             // A forgotten request may have ended unseen. What is wrong, if anything is, is among the errors then.
             let polled = self.context.device.poll(PollType::Poll);
             polled.ok().and_then(|_| self.slots.iter_mut().position(Slot::is_free))
         });
         let slot = position.and_then(|position| self.slots.get_mut(position)).ok_or(DeviceError::Busy)?;
-        slot.submit(&self.context, program, request, ticket)?;
+        slot.submit(&self.context, &mut self.programs, request, ticket)?;
         self.context.errors.check()?;
         Ok(ticket)
     }
@@ -181,8 +176,8 @@ pub(super) fn buffer_len_max(device: &wgpu::Device) -> u64 {
     limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
 }
 
-/// How many items one request may hold on a device whose buffers have at most `buffer_bytes_max` bytes.
+/// How many signatures one request may hold on a device whose buffers have at most `buffer_bytes_max` bytes.
 fn items_max(arithmetic: Arithmetic, buffer_bytes_max: u64) -> usize {
-    let by_upload = usize::try_from(buffer_bytes_max).unwrap_or(usize::MAX) / UPLOAD_BYTES_PER_ITEM;
-    by_upload.min(layout::count_max(arithmetic, buffer_bytes_max) as usize)
+    let by_buffer = usize::try_from(buffer_bytes_max).unwrap_or(usize::MAX) / BUFFER_BYTES_PER_ITEM;
+    by_buffer.min(layout::count_max(arithmetic, buffer_bytes_max) as usize)
 }

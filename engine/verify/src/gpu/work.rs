@@ -6,10 +6,15 @@ use constellation_shaders::layout::{ID_MESSAGE_BYTES_MAX, PackError};
 
 use super::request::{self, Answer, Request};
 use super::runner::OnCpu;
-use crate::{Batch, Messages, SKETCH_BINS, Verdicts};
+use crate::sketch::Minima;
+use crate::transactions::UnderWay;
+use crate::{Batch, Messages, Transactions, Verdicts};
 
 /// Work on items `0..len`, any range of which can be done on its own, by either side.
 pub(super) trait Work {
+    /// Signatures of an item: requests are bounded, and speeds measured, in signatures.
+    const SIGNATURES_PER_ITEM: usize = 1;
+
     fn len(&self) -> usize;
 
     /// Where the request ends that starts at `start` and may hold `items_max` items; past `start` unless that is the
@@ -114,7 +119,7 @@ impl Work for IdsWork<'_> {
 pub(super) struct SketchWork<'a> {
     pub(super) key: &'a [u8; 32],
     pub(super) elements: &'a [[u8; 32]],
-    pub(super) sketch: [u8; SKETCH_BINS],
+    pub(super) minima: Minima,
 }
 
 impl Work for SketchWork<'_> {
@@ -132,11 +137,49 @@ impl Work for SketchWork<'_> {
 
     fn accept(&mut self, _range: Range<usize>, answer: Answer) {
         if let Answer::Sketch(sketch) = answer {
-            self.sketch = *sketch;
+            self.minima = *sketch;
         }
     }
 
     fn do_on_cpu(&mut self, _range: Range<usize>) {
-        self.sketch = crate::sketch(self.key, self.elements);
+        self.minima = Minima::of(self.key, self.elements);
+    }
+}
+
+/// Verdicts, ids and, where asked for, the sketch of whole transactions.
+pub(super) struct TransactionsWork<'a> {
+    pub(super) cpu: &'a OnCpu<'a>,
+    pub(super) under_way: UnderWay<'a>,
+}
+
+impl<'a> TransactionsWork<'a> {
+    pub(super) fn new(transactions: &Transactions<'a>, cpu: &'a OnCpu<'a>) -> Self {
+        Self { cpu, under_way: UnderWay::new(*transactions) }
+    }
+}
+
+impl Work for TransactionsWork<'_> {
+    const SIGNATURES_PER_ITEM: usize = 2;
+
+    fn len(&self) -> usize {
+        self.under_way.transactions().len()
+    }
+
+    fn request_end(&self, start: usize, items_max: usize) -> usize {
+        self.len().min(start + items_max)
+    }
+
+    fn pack(&self, range: Range<usize>, words: Vec<u32>) -> Result<Request, PackError> {
+        Request::transactions(&self.under_way.transactions(), range, words)
+    }
+
+    fn accept(&mut self, range: Range<usize>, answer: Answer) {
+        if let Answer::Transactions { verdicts, ids, minima } = answer {
+            self.under_way.accept(range, &verdicts, &ids, &minima);
+        }
+    }
+
+    fn do_on_cpu(&mut self, range: Range<usize>) {
+        self.under_way.do_on_cpu(range, self.cpu);
     }
 }

@@ -240,12 +240,12 @@ impl<'a> Serving<'a> {
     /// Waits for the oldest request: until its deadline when no other can be submitted, else only for a moment.
     fn wait_for_oldest(&mut self) {
         let Some(oldest) = self.in_flight.front() else { return };
-        let (ticket, deadline) = (oldest.ticket, oldest.deadline);
+        let (ticket, deadline, request_words) = (oldest.ticket, oldest.deadline, oldest.job.request.words.len());
         let may_fill = self.ending.is_none() && self.in_flight.len() < self.device.slots();
         let until = if may_fill { deadline.min(Instant::now() + LOOK_EVERY) } else { deadline };
         match guarded(|| self.device.wait(ticket, until)) {
             Ok(Some(response)) => {
-                self.worker.shared.add_times(response.times);
+                self.worker.shared.add_result(request_words, response.words.len(), response.times);
                 self.judge(&response.words);
             }
             Ok(None) if Instant::now() < deadline => {}
