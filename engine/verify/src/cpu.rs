@@ -18,7 +18,7 @@ const PART_LEN_MAX: usize = 1 << 16;
 const SHARE_MIN: usize = 4096;
 
 /// The fewest signatures worth waking other threads for.
-const SHARED_MIN: usize = 128;
+const SHARED_MIN: usize = 256;
 
 /// What the portable backend verifies in one part: it has no use for more.
 const PORTABLE_PART_LEN: usize = 256;

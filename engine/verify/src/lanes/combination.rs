@@ -4,8 +4,9 @@ use std::iter;
 
 use super::Vector;
 use super::msm::{Msm, Plan};
-use super::prepare::{BASE, Candidate, PIECE_LEN, Prepared, Signer, at_least};
+use super::prepare::{BASE, PIECE_LEN, Prepared, at_least};
 use super::scalar::{self, ScaledSum};
+use super::signers::{Candidate, Signer};
 use super::window::Biased;
 use crate::Batch;
 use crate::threads::Threads;

@@ -5,14 +5,14 @@
 //! probability of about 2^-128 when one is not. It is cofactored, as the rule is, so that where the boundaries of batches and halves
 //! fall changes no verdict.
 
-use std::sync::{Mutex, PoisonError};
-
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 
 use super::combination::Combination;
-use super::prepare::{Candidate, Prepared};
-use super::{BaseTable, LANES, Mask, Packed3, Signature, Vector, scalar};
+use super::idle::Idle;
+use super::prepare::Prepared;
+use super::signers::Candidate;
+use super::{BaseTable, LANES, Packed3, Signature, Vector, scalar};
 use crate::known_keys::{KeyHasher, KnownKeys};
 use crate::suspicion::Suspicion;
 use crate::threads::Threads;
@@ -25,14 +25,17 @@ const SINGLE_MAX: usize = 28;
 /// group is found within twice the group, and a single verdict costs as much as some eight signatures in a combination.
 const SEARCH_PER_SIGNATURE: usize = 3;
 
+/// From so many groups for each thread, a group is one thread's.
+const GROUPS_PER_THREAD: usize = 2;
+
 /// Verifies batches with one backend.
 pub(crate) struct Verifier<V> {
     vector: V,
     base: BaseTable,
     hasher: KeyHasher,
     known: Option<KnownKeys>,
-    /// Working memory not in use; at most as much of it as threads ever verified at once.
-    idle: Mutex<Vec<Work>>,
+    prepared: Idle<Prepared>,
+    combinations: Idle<Combination>,
 }
 
 impl<V: Vector> Verifier<V> {
@@ -51,49 +54,70 @@ impl<V: Vector> Verifier<V> {
             base: BaseTable::new(encode, decode),
             hasher,
             known: (known_keys_max > 0).then(|| KnownKeys::new(known_keys_max, hasher)),
-            idle: Mutex::default(),
+            prepared: Idle::default(),
+            combinations: Idle::default(),
         }
     }
 
     /// `suspicion` is what is known of the senders, and learns from this batch.
     pub(crate) fn verify(&self, threads: Threads, batch: &Batch<'_>, suspicion: &Suspicion) -> Verdicts {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut work = idle().pop().unwrap_or_default();
-        let mut verdicts = Verdicts::none_valid(batch.len());
-        let group_len = suspicion.group_len().filter(|_| batch.len() > SINGLE_MAX);
-        let prepared = &mut work.prepared;
-        prepared.read(self.vector, threads, batch, self.base.base_point(), self.hasher, self.known.as_ref());
-        let drawn = prepared.find_signers(self.vector, threads, batch, group_len.is_some());
-        let candidates = std::mem::take(&mut prepared.signers.candidates);
-        match group_len.filter(|_| drawn) {
-            None => self.verify_single(threads, batch, prepared, &candidates, &mut verdicts),
-            Some(group_len) => {
-                for group in candidates.chunks(group_len) {
-                    let (work, verdicts) = (&mut work, &mut verdicts);
-                    Search { verifier: self, threads, batch, work, verdicts, left: 0 }.start(group);
-                }
+        self.prepared.lend(|prepared| {
+            let group_len = suspicion.group_len().filter(|_| batch.len() > SINGLE_MAX);
+            prepared.read(self.vector, threads, batch, self.base.base_point(), self.hasher);
+            let drawn = prepared.find_signers(self.vector, threads, batch, self.known.as_ref(), group_len.is_some());
+            let candidates = &prepared.signers.candidates;
+            let mut valid = vec![false; candidates.len()];
+            match group_len.filter(|_| drawn) {
+                None => self.verify_single(threads, batch, prepared, candidates, &mut valid),
+                Some(group_len) => self.verify_groups(threads, batch, prepared, group_len, &mut valid),
             }
-        }
-        suspicion.observe(candidates.len(), candidates.iter().filter(|c| !verdicts.get(c.index as usize)).count());
-        if let Some(known) = &self.known {
-            work.prepared.keep_keys(batch, &candidates, &verdicts, known);
-        }
-        work.prepared.signers.candidates = candidates;
-        idle().push(work);
-        verdicts
+            let mut verdicts = Verdicts::none_valid(batch.len());
+            for (candidate, _) in candidates.iter().zip(&valid).filter(|(_, valid)| **valid) {
+                verdicts.set_valid(candidate.index as usize);
+            }
+            suspicion.observe(candidates.len(), candidates.len() - verdicts.count_valid());
+            if let Some(known) = &self.known {
+                prepared.signers.keep(batch, &valid, known, &prepared.points);
+            }
+            verdicts
+        })
     }
 
+    /// Verifies all candidates, `group_len` of them together; `valid` takes the verdict of each.
+    fn verify_groups(
+        &self,
+        threads: Threads,
+        batch: &Batch<'_>,
+        prepared: &Prepared,
+        group_len: usize,
+        valid: &mut [bool],
+    ) {
+        let groups = prepared.signers.candidates.chunks(group_len).zip(valid.chunks_mut(group_len));
+        // A thread has a group of its own where there are some for each.
+        let (outside, inside) = match groups.len() >= GROUPS_PER_THREAD * threads.count() {
+            true => (threads, Threads::One),
+            false => (Threads::One, threads),
+        };
+        outside.for_each(groups, |(group, valid)| {
+            self.combinations.lend(|combination| {
+                let left = group.len() * (1 + SEARCH_PER_SIGNATURE);
+                Search { verifier: self, threads: inside, batch, prepared, combination, left }
+                    .settle(group, valid, false);
+            });
+        });
+    }
+
+    /// Verifies each of `candidates` by itself.
     fn verify_single(
         &self,
         threads: Threads,
         batch: &Batch<'_>,
         prepared: &Prepared,
         candidates: &[Candidate],
-        verdicts: &mut Verdicts,
+        valid: &mut [bool],
     ) {
         let Prepared { hashes, points, signers, .. } = prepared;
-        let mut valid: Vec<Mask> = vec![0; candidates.len().div_ceil(LANES)];
-        threads.for_each(candidates.chunks(LANES).zip(&mut valid), |(group, valid)| {
+        threads.for_each(candidates.chunks(LANES).zip(valid.chunks_mut(LANES)), |(group, valid)| {
             let signatures: [Signature; LANES] = std::array::from_fn(|lane| {
                 let candidate = &group[lane.min(group.len() - 1)];
                 Signature {
@@ -103,21 +127,10 @@ impl<V: Vector> Verifier<V> {
                     s: *candidate.response(batch),
                 }
             });
-            *valid = self.vector.verify_single(&self.base, &signatures.each_ref());
+            let mask = self.vector.verify_single(&self.base, &signatures.each_ref());
+            valid.iter_mut().enumerate().for_each(|(lane, valid)| *valid = mask >> lane & 1 == 1);
         });
-        for (at, candidate) in candidates.iter().enumerate() {
-            if valid[at / LANES] >> (at % LANES) & 1 == 1 {
-                verdicts.set_valid(candidate.index as usize);
-            }
-        }
     }
-}
-
-/// The working memory of a batch.
-#[derive(Default)]
-struct Work {
-    prepared: Prepared,
-    combination: Combination,
 }
 
 /// The search for the bad signatures of one group.
@@ -125,36 +138,32 @@ struct Search<'a, 'b, V> {
     verifier: &'a Verifier<V>,
     threads: Threads,
     batch: &'a Batch<'b>,
-    work: &'a mut Work,
-    verdicts: &'a mut Verdicts,
+    prepared: &'a Prepared,
+    combination: &'a mut Combination,
     /// How many more signatures may go through combinations.
     left: usize,
 }
 
 impl<V: Vector> Search<'_, '_, V> {
-    fn start(&mut self, group: &[Candidate]) {
-        self.left = group.len() * (1 + SEARCH_PER_SIGNATURE);
-        self.settle(group, false);
-    }
-
     /// Gives all of `group` their verdicts, and tells whether all are valid. `fails` where that is known not to be.
-    fn settle(&mut self, group: &[Candidate], fails: bool) -> bool {
+    fn settle(&mut self, group: &[Candidate], valid: &mut [bool], fails: bool) -> bool {
+        let Self { verifier, threads, batch, prepared, .. } = *self;
         if group.len() <= SINGLE_MAX || !fails && self.left < group.len() {
-            self.verifier.verify_single(self.threads, self.batch, &self.work.prepared, group, self.verdicts);
-            return group.iter().all(|candidate| self.verdicts.get(candidate.index as usize));
+            verifier.verify_single(threads, batch, prepared, group, valid);
+            return valid.iter().all(|valid| *valid);
         }
         if !fails {
             self.left -= group.len();
-            let Work { prepared, combination } = self.work;
-            if combination.is_identity(self.verifier.vector, self.threads, self.batch, prepared, group) {
-                group.iter().for_each(|candidate| self.verdicts.set_valid(candidate.index as usize));
+            if self.combination.is_identity(verifier.vector, threads, batch, prepared, group) {
+                valid.fill(true);
                 return true;
             }
         }
         let (first, second) = group.split_at(group.len() / 2);
+        let (first_valid, second_valid) = valid.split_at_mut(first.len());
         // Where one half is right the other one is wrong, and need not be asked.
-        let first_holds = self.settle(first, false);
-        self.settle(second, first_holds);
+        let first_holds = self.settle(first, first_valid, false);
+        self.settle(second, second_valid, first_holds);
         false
     }
 }

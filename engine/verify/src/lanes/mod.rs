@@ -10,11 +10,13 @@ pub(crate) mod decode;
 mod equation;
 #[cfg(test)]
 pub(crate) mod field_tests;
+mod idle;
 pub(crate) mod msm;
 mod point;
 mod prepare;
 mod scalar;
 pub(crate) mod sha512;
+mod signers;
 pub(crate) mod single;
 #[cfg(test)]
 pub(crate) mod vector_tests;

@@ -3,8 +3,7 @@
 //!
 //! Windows are summed each by itself, on whichever thread is free, and then put together.
 
-use std::sync::{Mutex, PoisonError};
-
+use super::idle::Idle;
 use super::point::{Completed, Extended};
 use super::prepare::at_least;
 use super::window::{Biased, Buckets, LaneSums, Window};
@@ -59,8 +58,7 @@ impl Plan {
 pub(super) struct Msm {
     sums: Vec<LaneSums>,
     totals: Vec<Packed4>,
-    /// Buckets not in use.
-    buckets: Mutex<Vec<Buckets>>,
+    buckets: Idle<Buckets>,
 }
 
 impl Msm {
@@ -74,18 +72,13 @@ impl Msm {
         terms: &[Biased],
         points: &[Packed3],
     ) -> bool {
-        let Self { sums, totals, buckets } = self;
-        let sums = at_least(sums, plan.windows.len(), LaneSums::ZERO);
-        let totals = at_least(totals, plan.windows.len(), Packed4::ZERO);
-        let buckets = &*buckets;
-        let idle = || buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum_window = |(&window, sum): (&Window, &mut LaneSums)| {
-            let mut buckets = idle().pop().unwrap_or_default();
-            *sum = vector.sum_window(&mut buckets, window, &terms[..window.terms], points);
-            idle().push(buckets);
-        };
+        let sums = at_least(&mut self.sums, plan.windows.len(), LaneSums::ZERO);
+        let totals = at_least(&mut self.totals, plan.windows.len(), Packed4::ZERO);
+        let buckets = &self.buckets;
         // The lowest windows, which have the most terms, come first.
-        threads.for_each_in_order(plan.windows.iter().zip(sums.iter_mut()), sum_window);
+        threads.for_each_in_order(plan.windows.iter().zip(sums.iter_mut()), |(&window, sum)| {
+            *sum = buckets.lend(|buckets| vector.sum_window(buckets, window, &terms[..window.terms], points));
+        });
         let eights = sums.chunks(LANES).zip(totals.chunks_mut(LANES));
         threads.for_each(eights, |(sums, totals)| vector.add_lanes(sums, totals));
         vector.windows_are_zero(&plan.windows, totals)
