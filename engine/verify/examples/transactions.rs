@@ -64,13 +64,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     for (way, (name, _)) in ways.into_iter().enumerate() {
-        let [time_us, processor_us] = [&mut times_us[way], &mut processor_us[way]].map(median);
+        let [time_us, processor_us] = [&mut times_us[way], &mut processor_us[way]].map(|values| median(values));
         println!("{name}: {:.0} transactions a second; {processor_us:.2} us of processor time each", 1e6 / time_us);
     }
     Ok(())
 }
 
-fn median(values: &mut Vec<f64>) -> f64 {
+fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

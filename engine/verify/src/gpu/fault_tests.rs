@@ -199,8 +199,8 @@ fn a_device_that_fails_its_self_test_is_not_taken_in() {
 
 #[test]
 fn a_device_that_computes_wrongly_is_not_taken_in() {
-    // Signatures, ids, a sketch, transactions, and signatures again to find the batch.
-    for right_answers in 0..5 {
+    // Signatures, ids, a sketch, transactions, and signatures twice more to find the batch.
+    for right_answers in 0..6 {
         let script = Script::default();
         script.set(vec![Act::Answer; right_answers].into_iter().chain([Act::Wrong]));
         let gpu = start(&script, options());
