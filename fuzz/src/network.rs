@@ -71,7 +71,7 @@ pub fn transactions(input: &[u8]) -> Vec<Arc<Transaction>> {
         bytes.extend_from_slice(&payload);
         if let Ok(transaction) = Transaction::decode(&bytes, network_id()) {
             for (star, half) in transaction.halves() {
-                if let Some(index) = STAR_KEYS.iter().position(|key| *key == star) {
+                if let Some(index) = STAR_KEYS.iter().position(|key| *key == *star) {
                     heads[index] = (half.sequence(), transaction.id());
                 }
             }
