@@ -57,10 +57,6 @@ impl<T> Ring<T> {
     pub fn len(&self) -> usize {
         self.queue.len()
     }
-
-    pub fn capacity(&self) -> usize {
-        self.queue.capacity()
-    }
 }
 
 #[cfg(test)]
