@@ -208,6 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_small_to_be_shared_could_be() {
+        let (batch, verdicts) = known_answers(SHARED_MIN, 9);
+        for backend in Backend::available() {
+            let implementation = Implementation::new(backend, 0).unwrap();
+            for len in [0, 1, 2, 27, 28, 29, 63, 64, 65, 129, SHARED_MIN] {
+                let part = batch.as_batch().part(0..len);
+                let found = implementation.verify_in_parts(Threads::Pool, &part, &Suspicion::default());
+                assert!(found.iter().eq(verdicts[..len].iter().copied()), "{len} on {backend}");
+            }
+        }
+    }
+
+    #[test]
     fn the_fastest_is_one_of_those_that_run_here() {
         assert!(Backend::available().contains(&fastest()));
     }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{
     Bytes, assert_verdicts, engines, oracle_verdicts, push_corrupted, push_non_canonical, push_small_order,
-    push_torsion_shifted, push_valid, reordered,
+    push_torsion_shifted, push_valid, reordered, sharing_engine,
 };
-use constellation_verify::{Engine, OwnedBatch};
+use constellation_verify::{Backend, Engine, OwnedBatch};
 
 const SIGNATURES_DEFAULT: usize = 6_000;
 const SIGNATURES_VARIABLE: &str = "CONSTELLATION_AGREEMENT_SIGNATURES";
@@ -21,13 +21,15 @@ const SIGNATURES_VARIABLE: &str = "CONSTELLATION_AGREEMENT_SIGNATURES";
 #[test]
 fn random_mixtures_agree_with_the_oracle_on_every_backend() {
     let wanted = std::env::var(SIGNATURES_VARIABLE).map_or(SIGNATURES_DEFAULT, |count| count.parse().unwrap());
-    let engines = engines();
+    // One of each backend, and of the CPU's one more each whose calls share threads with each other.
+    let sharing = Backend::available().into_iter().map(|backend| sharing_engine(backend, 3));
+    let engines: Vec<Engine> = engines().iter().cloned().chain(sharing).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let tried = AtomicUsize::new(0);
     let valid = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (tried, valid) = (&tried, &valid);
+            let (engines, tried, valid) = (&engines, &tried, &valid);
             scope.spawn(move || {
                 let mut bytes = Bytes::new(thread as u64 + 1000);
                 while tried.load(Ordering::Relaxed) < wanted {

@@ -7,7 +7,7 @@ mod common;
 
 use common::{
     Bytes, assert_verdicts, for_each_backend, for_each_fresh_backend, oracle_verdicts, push_corrupted,
-    push_non_canonical, push_small_order, push_torsion_shifted, push_valid, reordered,
+    push_non_canonical, push_small_order, push_torsion_shifted, push_valid, reordered, sharing_engine,
 };
 use std::sync::OnceLock;
 
@@ -181,6 +181,34 @@ fn keys_that_become_known_change_no_verdict() {
     }
 }
 
+/// Pieces, groups and parts of a batch may fall on any thread.
+#[test]
+fn threads_that_share_a_batch_change_no_verdict() {
+    let mut bytes = Bytes::new(600);
+    let mut valid = OwnedBatch::new();
+    (0..4097).for_each(|_| push_valid(&mut valid, &mut bytes));
+    let valid = valid.as_batch();
+    for size in [0, 1, 27, 28, 29, 63, 64, 65, 255, 256, 257, 1000, 4097] {
+        let order: Vec<usize> = (0..size).collect();
+        let right = reordered(&valid, &order);
+        let right = right.as_batch();
+        let (message_bytes, ends) = laid_out(&right);
+        for one_bad_in in [usize::MAX, 900, 20, 1] {
+            let is_bad = |index: &usize| index % one_bad_in == one_bad_in / 2;
+            let mut signatures = right.signatures().to_vec();
+            order.iter().filter(|index| is_bad(index)).for_each(|&index| signatures[index][index % 64] ^= 1);
+            let batch = Batch::new(right.public_keys(), &signatures, &message_bytes, &ends).unwrap();
+            let expected: Vec<bool> = order.iter().map(|index| !is_bad(index)).collect();
+            for (backend, threads) in Backend::available().into_iter().flat_map(|backend| [(backend, 2), (backend, 3)])
+            {
+                let engine = sharing_engine(backend, threads);
+                // The second time it suspects the senders if there is cause, and the third time it knows some of the keys.
+                (0..3).for_each(|_| assert_verdicts(&engine, &engine.verify(&batch), &expected));
+            }
+        }
+    }
+}
+
 #[test]
 fn an_engine_is_shared_between_threads() {
     let mut bytes = Bytes::new(300);
@@ -195,6 +223,17 @@ fn an_engine_is_shared_between_threads() {
             }
         });
     });
+
+    // Callers that share the threads, too: more of both than cores.
+    let batch = valid_signatures().as_batch();
+    for backend in Backend::available() {
+        let engine = sharing_engine(backend, 3);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..5).for_each(|_| assert!(engine.verify(&batch).all())));
+            }
+        });
+    }
 }
 
 /// Valid signatures to take batches from: making them is most of the work.

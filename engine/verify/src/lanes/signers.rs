@@ -111,7 +111,23 @@ impl Signers {
             self.candidates.push(Candidate { index, number, signer });
         }
         if self.list.len() < self.candidates.len() {
-            self.candidates.sort_by_key(|candidate| candidate.signer);
+            self.sort();
+        }
+    }
+
+    /// Puts the candidates of each signer side by side: a counting sort.
+    fn sort(&mut self) {
+        let mut starts = vec![0_usize; self.list.len() + 1];
+        for candidate in &self.candidates {
+            starts[candidate.signer as usize + 1] += 1;
+        }
+        for signer in 1..starts.len() {
+            starts[signer] += starts[signer - 1];
+        }
+        for candidate in self.candidates.clone() {
+            let start = &mut starts[candidate.signer as usize];
+            self.candidates[*start] = candidate;
+            *start += 1;
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -70,6 +71,12 @@ pub fn engines() -> &'static [Engine] {
         let on_cpu = available.into_iter().map(|backend| Engine::new(backend).unwrap());
         on_cpu.chain(gpu_engine()).collect()
     })
+}
+
+/// A new engine whose calls share so many threads.
+pub fn sharing_engine(backend: Backend, threads: usize) -> Engine {
+    let threads = NonZeroUsize::new(threads).unwrap();
+    Engine::with_options(&EngineOptions { backend: Some(backend), threads, ..EngineOptions::default() }).unwrap()
 }
 
 /// An engine that leaves nothing to the CPU while the GPU works.
