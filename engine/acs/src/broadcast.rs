@@ -14,8 +14,7 @@
 //! 3. On n−f ECHO(root), holding the payload, or on f+1 READY(root), a node votes READY(root), once.
 //! 4. On n−f READY(root), holding the payload, it delivers.
 //! 5. Who lacks the payload of rule 2 asks echoers, in turn, for what is missing: a whole tick later, as it may still be
-//!    on its way; for fragments also at once, as they are small. An echoer answers with what it stored. (Its own
-//!    fragment a node uses before that tick only if it is one of the first k: to decode takes longer than to wait.)
+//!    on its way; for fragments also at once, as they are small. An echoer answers with what it stored.
 //!
 //! **One root, one payload.** A root is either the hash of one payload or the commitment to one payload's fragments, by
 //! the hash's collision resistance; that the two kinds are hashed in different domains makes it one form's. So votes need
@@ -41,7 +40,7 @@
 
 use std::sync::Arc;
 
-use crate::committee::{Committee, NodeSet};
+use crate::committee::Committee;
 use crate::digest::digest_root;
 use crate::erasure::Code;
 use crate::fault::FaultKind;
@@ -246,8 +245,6 @@ impl Broadcast {
         };
         if std::mem::replace(&mut self.overdue, true) {
             self.pull(root, out);
-        } else {
-            self.step(root, out);
         }
     }
 
@@ -324,8 +321,7 @@ impl Broadcast {
             self.obtained = Some((root, payload));
             return self.gathered.clear();
         }
-        let holders = self.gathered.holders(&root);
-        match self.gathered.payload(&root, &self.code, self.needed(&holders)) {
+        match self.gathered.payload(&root, &self.code) {
             Some(Ok(payload)) => {
                 self.obtained = Some((root, payload.into()));
                 self.gathered.clear();
@@ -336,7 +332,8 @@ impl Broadcast {
                 out.blame(self.proposer, FaultKind::BadEncoding { root });
             }
             None => {
-                if holders.len() > 0 && !std::mem::replace(&mut self.asked, true) {
+                let coded = self.gathered.holders(&root).len() > 0;
+                if coded && !std::mem::replace(&mut self.asked, true) {
                     self.pull(root, out);
                 }
             }
@@ -346,7 +343,7 @@ impl Broadcast {
     /// Asks as many echoers as payloads or fragments are missing.
     fn pull(&mut self, root: Root, out: &mut Outbox) {
         let mut known = self.gathered.holders(&root);
-        let missing = if known.len() == 0 { 1 } else { self.needed(&known).saturating_sub(known.len() as usize) };
+        let missing = if known.len() == 0 { 1 } else { self.code.data_pieces().saturating_sub(known.len() as usize) };
         for _ in 0..missing {
             let sources = self.tally.votes(Kind::Echo, &root).without(&known);
             let Some(source) = sources.next_member(self.next_source, self.committee.me) else {
@@ -385,16 +382,8 @@ impl Broadcast {
 
     /// Whether more fragments of a root are of use.
     fn lacks_fragments(&self, root: &Root) -> bool {
-        let holders = self.gathered.holders(root);
-        self.obtained.is_none() && !self.refused && (holders.len() as usize) < self.needed(&holders)
-    }
-
-    /// How many fragments of a root to gather: k, and one more as long as mine is here but not to be used, since decoding
-    /// takes longer than to wait for a part of the payload that is on its way.
-    fn needed(&self, gathered: &NodeSet) -> usize {
-        let me = self.committee.me;
-        let mine_is_spare = gathered.contains(me) && self.index_of(me) >= self.code.data_pieces();
-        self.code.data_pieces() + usize::from(mine_is_spare && !self.overdue)
+        let enough = self.gathered.holders(root).len() as usize >= self.code.data_pieces();
+        self.obtained.is_none() && !self.refused && !enough
     }
 
     /// The root that n−f are READY for, or n−f ECHO: never two different ones, as two quorums share an honest node.

@@ -32,19 +32,19 @@ impl Gathered {
         holders
     }
 
-    /// The payload of a root of which `needed` fragments are here, n−2f or more; `None` when they are too few.
+    /// The payload of a root of which n−2f fragments are here; `None` when they are too few.
     ///
     /// The payload is encoded again, and its root compared. If the root is of some payload's encoding, any n−2f
     /// fragments of it decode to that payload, and the comparison holds; if it is not, the comparison fails whichever
     /// fragments were taken. So all who have enough fragments of a root come to the same result.
-    pub fn payload(&self, root: &Root, code: &Code, needed: usize) -> Option<Result<Vec<u8>, NoPayload>> {
+    pub fn payload(&self, root: &Root, code: &Code) -> Option<Result<Vec<u8>, NoPayload>> {
         let mut pieces: Vec<_> = self.of(root).map(|fragment| (fragment.index, &fragment.bytes[..])).collect();
-        if pieces.len() < needed {
-            return None;
-        }
         // The first ones are the payload itself: as many as there are need not be computed.
         pieces.sort_unstable_by_key(|(index, _)| *index);
         pieces.truncate(code.data_pieces());
+        if pieces.len() < code.data_pieces() {
+            return None;
+        }
         let payload_len = self.of(root).next()?.payload_len_bytes;
         let payload = code.decode(&pieces, payload_len);
         let proper = Commitment::to(&payload, code).root() == *root;
