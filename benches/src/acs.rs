@@ -14,6 +14,7 @@
 
 mod memory;
 mod node;
+mod peak;
 mod report;
 mod tcp;
 
@@ -28,6 +29,7 @@ pub use report::{Report, Row};
 use crate::Machine;
 use crate::statistics::{median, spread};
 use memory::Memory;
+use peak::Peak;
 use tcp::Tcp;
 
 /// The largest payload of an epoch, in bytes: every node holds all of it.
@@ -190,7 +192,7 @@ pub fn measure(options: &Options, mut progress: impl FnMut(usize, usize)) -> Res
     if !is_possible || !are_within(&options.payload_bytes, PAYLOAD_MAX_BYTES) {
         return Err(Error::Options);
     }
-    let before = report::resident_bytes();
+    let before = peak::resident_bytes();
     keep_memory();
     let mut rows = Vec::new();
     for &nodes in &options.nodes {
@@ -227,7 +229,7 @@ fn row(options: &Options, nodes: usize, payload_bytes: usize, before: Option<u64
     };
     let message_delays = epoch(&mut Memory::new(Delivery::Steps, nodes), 0)?.message_delays;
     epoch(&mut *run, 0)?;
-    report::forget_peak();
+    let peak = Peak::start();
     let measured = (1..=options.epochs).map(|number| epoch(&mut *run, number)).collect::<Result<Vec<_>, _>>()?;
     let each = |value: &dyn Fn(&Epoch) -> f64| measured.iter().map(value).collect::<Vec<f64>>();
     Ok(Row {
@@ -239,7 +241,7 @@ fn row(options: &Options, nodes: usize, payload_bytes: usize, before: Option<u64
         bytes_per_epoch: median(each(&|epoch| epoch.bytes as f64)),
         message_delays,
         latency_ms: measured.iter().map(|epoch| epoch.latency_ms).collect::<Option<Vec<_>>>().map(median),
-        memory_bytes: report::peak_bytes().zip(before).map(|(peak, before)| peak.saturating_sub(before)),
+        memory_bytes: peak.bytes().zip(before).map(|(peak, before)| peak.saturating_sub(before)),
     })
 }
 

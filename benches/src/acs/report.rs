@@ -1,7 +1,6 @@
 //! What epochs cost, as data and as text.
 
 use std::fmt::{self, Display};
-use std::fs;
 
 use serde::Serialize;
 
@@ -117,28 +116,6 @@ impl Display for Report {
     }
 }
 
-/// Memory of this process now.
-pub(super) fn resident_bytes() -> Option<u64> {
-    status_bytes("VmRSS:")
-}
-
-/// The most memory of this process since [`forget_peak`].
-pub(super) fn peak_bytes() -> Option<u64> {
-    status_bytes("VmHWM:")
-}
-
-/// Starts the peak anew where the system can; else it is that of the process so far.
-pub(super) fn forget_peak() {
-    fs::write("/proc/self/clear_refs", "5").ok();
-}
-
-fn status_bytes(field: &str) -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,13 +169,5 @@ mod tests {
         ];
         assert_eq!(row, fields);
         assert!(json["network"] == "turns" && json["epochs"] == 7 && json["cpu"].is_string());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_peak_sees_what_was_given_back() {
-        forget_peak();
-        drop(std::hint::black_box(vec![1_u8; 64 << 20]));
-        assert!(peak_bytes().unwrap() >= 64 << 20);
     }
 }
