@@ -1,4 +1,4 @@
-//! What a caller wants done, cut into ranges that the GPU or the CPU can do: one kind of work for each program.
+//! What a caller wants done, cut into ranges that the GPU or the CPU can do: one kind of work for each kind of request.
 
 use std::ops::Range;
 
