@@ -20,6 +20,8 @@ pub struct DevnetReport {
     pub stars: usize,
     /// Whether each node had a process of its own.
     pub processes: bool,
+    /// Nodes killed, by plan or by chance.
+    pub kills: u64,
     /// What the nodes' journals survive.
     pub journal_sync: &'static str,
     /// The verification backend.
@@ -107,6 +109,9 @@ impl fmt::Display for DevnetReport {
             "{} nodes ({where_they_run}, journal_sync = {}), {} stars",
             self.nodes, self.journal_sync, self.stars
         )?;
+        if self.kills > 0 {
+            writeln!(f, "killed       {} times a node", self.kills)?;
+        }
         write!(f, "{}", self.load)?;
         writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
         writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;
