@@ -137,6 +137,15 @@ fn two_killed_of_four_stall_the_network_and_lose_nothing() {
 }
 
 #[test]
+fn who_stays_down_may_be_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = ["--processes", "--duration", "5s", "--rate", "200", "--stars", "2000", "--kill", "1@2s"];
+    let (report, _) = run_in(&dir, &load);
+    expect_sound(&report);
+    assert_eq!((&report["kills"], &report["down"]), (&Value::from(1), &serde_json::json!([1])), "{report}");
+}
+
+#[test]
 fn three_killed_of_four_at_once_come_back_and_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let kills = ["--kill", "0@2s", "--kill", "1@2s", "--kill", "3@2s"];

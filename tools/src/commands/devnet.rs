@@ -197,13 +197,14 @@ impl Args {
         settle(&mut nodes);
         let work = Work::of(&nodes.api_addresses()).since(&before);
         let run = started.elapsed();
+        let down = nodes.down();
         nodes.stop()?;
-        Ok(DevnetReport { kills, ..self.report(load, &nodes, work, run) })
+        Ok(DevnetReport { kills, ..self.report(load, &nodes, down, work, run) })
     }
 
-    fn report(&self, load: LoadReport, nodes: &Nodes, work: Work, run: Duration) -> DevnetReport {
+    fn report(&self, load: LoadReport, nodes: &Nodes, down: Vec<usize>, work: Work, run: Duration) -> DevnetReport {
         let started = Instant::now();
-        let check = check_logs(&nodes.log_dirs(), nodes.genesis());
+        let check = check_logs(&nodes.log_dirs(), &down, nodes.genesis());
         let stage_cores = StageCores::of(&work, run);
         let mut report = DevnetReport {
             cpu_us_per_committed: work.cost(load.committed, load.cpu_s, self.processes),
@@ -212,6 +213,7 @@ impl Args {
             stars: self.stars as usize,
             processes: self.processes,
             kills: 0,
+            down,
             journal_sync: "process",
             gpu_share: work.gpu_share(),
             backend: work.backend,
@@ -284,8 +286,8 @@ fn wait_until_up(nodes: &mut Nodes) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until all nodes that are not down answer, and stand and stay at the same height; also after a signal, because logs
-/// that end at different heights are not told from logs that differ.
+/// Waits until all nodes that are not down answer, and stand and stay at the same height: also after a signal, because the log of a
+/// node that runs and is behind counts as one that differs.
 fn settle(nodes: &mut Nodes) {
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     let mut last = None;

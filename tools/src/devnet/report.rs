@@ -22,6 +22,8 @@ pub struct DevnetReport {
     pub processes: bool,
     /// Nodes killed, by plan or by chance.
     pub kills: u64,
+    /// Nodes that did not run at the end. Their logs may end before the others'.
+    pub down: Vec<usize>,
     /// What the nodes' journals survive.
     pub journal_sync: &'static str,
     /// The verification backend.
@@ -110,7 +112,11 @@ impl fmt::Display for DevnetReport {
             self.nodes, self.journal_sync, self.stars
         )?;
         if self.kills > 0 {
-            writeln!(f, "killed       {} times a node", self.kills)?;
+            let down = match self.down.len() {
+                0 => String::new(),
+                down => format!(", {down} of them down to the end"),
+            };
+            writeln!(f, "killed       {} times a node{down}", self.kills)?;
         }
         write!(f, "{}", self.load)?;
         writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
