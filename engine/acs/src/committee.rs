@@ -21,6 +21,14 @@ impl NodeSet {
         self.bits |= 1 << node;
     }
 
+    /// Takes a member out; whether it was one.
+    pub fn remove(&mut self, node: usize) -> bool {
+        let was_member = self.contains(node);
+        self.len -= u32::from(was_member);
+        self.bits &= !(1 << node);
+        was_member
+    }
+
     pub fn len(&self) -> u32 {
         self.len
     }
@@ -40,7 +48,7 @@ impl NodeSet {
     }
 }
 
-/// A set of agreements, one bit each, as votes name them.
+/// A set of agreements, or of the broadcasts they are about, one bit each, as votes name them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InstanceSet(u128);
 
@@ -62,6 +70,11 @@ impl InstanceSet {
     /// Bit i for agreement i.
     pub const fn bits(self) -> u128 {
         self.0
+    }
+
+    /// Whether an agreement is in it.
+    pub const fn contains(self, instance: u16) -> bool {
+        (instance as usize) < MAX_NODES && self.0 >> instance & 1 == 1
     }
 
     /// Whether nothing is in it.
@@ -156,6 +169,8 @@ mod tests {
         other.insert(6);
         let rest = set.without(&other);
         assert_eq!((rest.len(), rest.contains(5), rest.contains(3)), (3, false, true));
+        assert!(other.remove(5) && !other.remove(5));
+        assert_eq!((other.len(), other.contains(5), other.contains(6)), (1, false, true));
     }
 
     #[test]
@@ -164,6 +179,7 @@ mod tests {
         set.extend(InstanceSet::from_bits(0b1001));
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 3, 127]);
         assert_eq!(set.bits(), 1 << 127 | 0b1001);
+        assert!(set.contains(3) && set.contains(127) && !set.contains(1) && !set.contains(128));
         assert_eq!(InstanceSet::default().iter().next(), None);
         assert!(InstanceSet::default().is_empty() && !set.is_empty());
     }

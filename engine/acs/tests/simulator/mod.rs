@@ -460,14 +460,10 @@ impl Network {
     fn changed(&mut self, vote: &Vote) -> Vote {
         let mut vote = vote.clone();
         match &mut vote {
-            Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => {
-                let variant = self.rng.below(VARIANTS + 1);
-                let coded = *self.coded_roots.entry((*proposer, variant)).or_insert_with(|| {
-                    let (root, _) = fragments::proposal((*proposer, self.n), variant);
-                    root
-                });
-                let digest = digest_root(&payload(*proposer, variant));
-                *root = if self.rng.one_in(2) { digest } else { coded };
+            Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => *root = self.some_root(*proposer),
+            Vote::ReadyAsEchoed { proposers } => {
+                let proposer = proposers.iter().next().map_or(0, usize::from);
+                vote = Vote::Ready { proposer, root: self.some_root(proposer) };
             }
             Vote::Agree { value, .. } => *value = Value::ALL[self.rng.below(3)],
             Vote::Coin { proof, .. } => proof[0] ^= 1,
@@ -480,6 +476,17 @@ impl Network {
             Vote::Decided { value, .. } => *value = !*value,
         }
         vote
+    }
+
+    /// The root of a payload that the proposer may have sent to somebody.
+    fn some_root(&mut self, proposer: usize) -> Root {
+        let variant = self.rng.below(VARIANTS + 1);
+        let coded = *self.coded_roots.entry((proposer, variant)).or_insert_with(|| {
+            let (root, _) = fragments::proposal((proposer, self.n), variant);
+            root
+        });
+        let digest = digest_root(&payload(proposer, variant));
+        if self.rng.one_in(2) { digest } else { coded }
     }
 
     fn invented(&mut self) -> Vote {
@@ -529,19 +536,26 @@ impl Network {
     }
 }
 
-/// The same vote in one agreement at a time: a liar need not say the same in all.
+/// The same vote in one broadcast or agreement at a time: a liar need not say the same in all.
 fn one_by_one(vote: &Vote) -> Vec<Vote> {
-    let (Vote::Agree { instances, .. } | Vote::Decided { instances, .. }) = vote else {
+    let (Vote::Agree { instances: set, .. }
+    | Vote::Decided { instances: set, .. }
+    | Vote::ReadyAsEchoed { proposers: set }) = vote
+    else {
         return vec![vote.clone()];
     };
-    let one = |instance| {
+    let mut votes = Vec::new();
+    for instance in set.iter() {
         let mut vote = vote.clone();
-        if let Vote::Agree { instances, .. } | Vote::Decided { instances, .. } = &mut vote {
+        if let Vote::Agree { instances, .. }
+        | Vote::Decided { instances, .. }
+        | Vote::ReadyAsEchoed { proposers: instances } = &mut vote
+        {
             *instances = InstanceSet::one(instance);
         }
-        vote
-    };
-    instances.iter().map(one).collect()
+        votes.push(vote);
+    }
+    votes
 }
 
 fn natures(rng: &mut Rng, n: usize) -> Vec<Nature> {
