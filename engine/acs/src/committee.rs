@@ -4,28 +4,29 @@
 /// The largest committee: a set of nodes is one `u128`.
 pub const MAX_NODES: usize = 128;
 
-/// A set of nodes, one bit each, that knows its size: thresholds are looked at far more often than a vote comes in.
+/// A set of nodes, one bit each, that knows its size: thresholds are looked at far more often than a vote comes in. In words,
+/// as a single bit of a `u128` takes several times the work.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NodeSet {
-    bits: u128,
+    words: [u64; MAX_NODES / 64],
     len: u32,
 }
 
 impl NodeSet {
     pub fn contains(&self, node: usize) -> bool {
-        self.bits & (1 << node) != 0
+        self.words[node / 64] >> (node % 64) & 1 == 1
     }
 
     pub fn insert(&mut self, node: usize) {
         self.len += u32::from(!self.contains(node));
-        self.bits |= 1 << node;
+        self.words[node / 64] |= 1 << (node % 64);
     }
 
     /// Takes a member out; whether it was one.
     pub fn remove(&mut self, node: usize) -> bool {
         let was_member = self.contains(node);
         self.len -= u32::from(was_member);
-        self.bits &= !(1 << node);
+        self.words[node / 64] &= !(1 << (node % 64));
         was_member
     }
 
@@ -35,16 +36,14 @@ impl NodeSet {
 
     /// The members that `other` lacks.
     pub fn without(&self, other: &Self) -> Self {
-        let bits = self.bits & !other.bits;
-        Self { bits, len: bits.count_ones() }
+        let words = [0, 1].map(|word| self.words[word] & !other.words[word]);
+        Self { words, len: words.map(u64::count_ones).iter().sum() }
     }
 
     /// The first member other than `but` at or after `start`, going round.
     pub fn next_member(&self, start: usize, but: usize) -> Option<usize> {
-        let others = self.bits & !(1 << but);
-        let start = start % MAX_NODES;
-        let turned = others.rotate_right(start as u32);
-        (others != 0).then(|| (turned.trailing_zeros() as usize + start) % MAX_NODES)
+        let mut going_round = (0..MAX_NODES).map(|step| (start + step) % MAX_NODES);
+        going_round.find(|&node| node != but && self.contains(node))
     }
 }
 
