@@ -59,6 +59,7 @@ fn subset() -> Anything {
     let votes = SubsetMessage::Votes(vec![
         Vote::Echo { proposer, root },
         Vote::Ready { proposer, root },
+        Vote::ReadyAsEchoed { proposers: InstanceSet::from_bits(0b1101) },
         Vote::Agree { instances: InstanceSet::from_bits(0b1110), round: 0, step: SubsetStep::Echo, value: Value::One },
         Vote::Agree { instances: InstanceSet::one(2), round: 1, step: SubsetStep::Echo3, value: Value::Bottom },
         Vote::Coin { instance: 1, round: 2, proof: vec![3; 4] },
