@@ -23,8 +23,14 @@ pub enum Scheme {
 
 /// Liars choose anew for every message; often there is one scheme only, as no lie comes to a quorum otherwise.
 pub fn schemes(rng: &mut Rng, (me, n): (usize, usize)) -> Vec<Scheme> {
-    let scheme = |rng: &mut Rng| match rng.below(8) {
+    let scheme = |rng: &mut Rng| match rng.below(9) {
         0..=2 => Scheme::Right,
+        8 => {
+            // To each what is for its neighbour.
+            let (root, mut fragments) = proposal((me, n), 0);
+            fragments.rotate_left(1);
+            Scheme::Other(root, fragments)
+        }
         3 => Scheme::Withheld,
         4 => {
             let (root, fragments) = proposal((me, n), rng.below(VARIANTS));
