@@ -127,16 +127,20 @@ impl Agreement {
         if !Round::allows(round, step, value) {
             return out.blame(from, FaultKind::Invalid);
         }
+        let committee = self.committee;
         let Some(state) = self.open_round(from, round, out) else {
             return;
         };
         let opens = step == Step::Echo && !state.voted(from, step);
         match state.count(from, step, value) {
             Counted::New => {
+                let sets_off = state.is_turning_point(&committee, step, value);
                 if opens {
                     self.repeat_for_laggard(from, round, coin, out);
                 }
-                self.on_new_vote(round, coin, out);
+                if sets_off {
+                    self.on_new_vote(round, coin, out);
+                }
             }
             Counted::Repeat => {}
             Counted::Wrong => {
@@ -313,6 +317,7 @@ impl Agreement {
         self.decided = Some(value);
         self.decided_by[usize::from(value)].insert(self.committee.me);
         out.vote(Vote::Decided { instances: InstanceSet::one(self.instance), value });
+        out.note_result();
         self.count_decisions(coin, out);
     }
 

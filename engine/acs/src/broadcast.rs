@@ -2,7 +2,7 @@
 //! vote on roots (Bracha 1987, with votes that carry a root instead of the payload); they differ in how a node comes to
 //! hold the payload. The proposer picks the form, receivers know both.
 //!
-//! - *Digest*: the proposer sends its payload to all; the root is its BLAKE3 hash.
+//! - *Digest*: the proposer sends its payload to all; the root is its BLAKE3 hash (`digest`).
 //! - *Coded* (Cachin and Tessaro 2005): the proposer cuts it into n fragments of which any k = n−2f give it back, and sends
 //!   each node its own; the root commits to all of them (`fragment`). The holders of the first k, which are the payload
 //!   itself, pass theirs on to everybody; the other fragments are for who asks.
@@ -42,6 +42,7 @@
 use std::sync::Arc;
 
 use crate::committee::{Committee, NodeSet};
+use crate::digest::digest_root;
 use crate::erasure::Code;
 use crate::fault::FaultKind;
 use crate::fragment::{Commitment, Fragment};
@@ -161,7 +162,7 @@ impl Broadcast {
         if !first && wanted.is_none() {
             return;
         }
-        let root = *blake3::hash(&payload).as_bytes();
+        let root = digest_root(&payload);
         if wanted == Some(root) {
             self.obtained = Some((root, payload.clone()));
         }
@@ -208,8 +209,9 @@ impl Broadcast {
     pub fn on_vote(&mut self, from: usize, kind: Kind, root: Root, out: &mut Outbox) {
         let proposer = self.proposer;
         match (self.tally.count(from, kind, root), kind) {
-            (Ok(true), _) => self.step(root, out),
-            (Ok(false), _) => {}
+            // Rules wait for f+1 or n−f votes.
+            (Ok(Some(count)), _) if self.committee.is_threshold(count) => self.step(root, out),
+            (Ok(_), _) => {}
             (Err(Contradiction), Kind::Echo) => out.blame(from, FaultKind::TwoEchoes { proposer }),
             (Err(Contradiction), Kind::Ready) => out.blame(from, FaultKind::TwoReadies { proposer }),
         }
@@ -251,7 +253,7 @@ impl Broadcast {
 
     /// Takes back a payload that the journal holds, mine or another's, in the digest form.
     pub fn restore_payload(&mut self, payload: Arc<[u8]>) {
-        let root = *blake3::hash(&payload).as_bytes();
+        let root = digest_root(&payload);
         self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
     }
 
@@ -309,7 +311,10 @@ impl Broadcast {
         if (echoed && held) || self.committee.has_honest(ready) {
             self.vote(Kind::Ready, root, out);
         }
-        self.delivered |= deliverable && held;
+        if deliverable && held && !self.delivered {
+            self.delivered = true;
+            out.note_result();
+        }
     }
 
     /// Gets hold of the payload of the root with a quorum, or at once asks for fragments that are missing.

@@ -9,7 +9,7 @@ fn payload(text: &str) -> Arc<[u8]> {
 }
 
 fn root(text: &str) -> Root {
-    *blake3::hash(text.as_bytes()).as_bytes()
+    digest_root(text.as_bytes())
 }
 
 /// Node 0 of four, in the broadcast of node 3.

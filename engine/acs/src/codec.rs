@@ -51,7 +51,7 @@ const DECIDED: u8 = 0x30;
 const AGREE: u8 = 0x40;
 
 /// A broadcast's vote, the most frequent kind, in bytes.
-const ROOT_VOTE_BYTES: usize = 34;
+const ROOT_VOTE_BYTES: usize = 2 + size_of::<Root>();
 
 /// A set of agreements in bytes, without its length.
 const INSTANCES_MAX_BYTES: usize = MAX_NODES / 8;
@@ -84,6 +84,7 @@ impl Message {
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Payload { proposer, payload } => {
+                out.reserve(2 + payload.len());
                 out.extend([PAYLOAD, *proposer as u8]);
                 out.extend_from_slice(payload);
             }
@@ -113,17 +114,11 @@ impl Message {
         let mut reader = Reader { rest: bytes, n };
         match reader.byte()? {
             PAYLOAD => Ok(Self::Payload { proposer: reader.node()?, payload: reader.remainder() }),
-            VOTES => {
-                let mut votes = Vec::with_capacity(reader.rest.len().div_ceil(ROOT_VOTE_BYTES));
-                while !reader.rest.is_empty() {
-                    votes.push(decode_vote(&mut reader)?);
-                }
-                Ok(Self::Votes(votes))
-            }
+            VOTES => decode_votes(&mut reader).map(Self::Votes),
             PULL => {
                 let (proposer, root) = (reader.node()?, reader.root()?);
                 reader.end()?;
-                Ok(Self::Pull { proposer, root })
+                Ok(Self::Pull { proposer, root: *root })
             }
             FRAGMENT => {
                 let (proposer, root, fragment) = decode_fragment(&mut reader)?;
@@ -184,7 +179,7 @@ fn decode_fragment(reader: &mut Reader) -> Result<(usize, Root, Fragment), Decod
     let (proposer, index, root) = (reader.node()?, reader.node()?, reader.root()?);
     let payload_len_bytes = reader.array().map(u32::from_le_bytes)? as usize;
     let branch = (0..branch_len(reader.n, index)).map(|_| reader.array()).collect::<Result<_, _>>()?;
-    Ok((proposer, root, Fragment { index, payload_len_bytes, branch, bytes: reader.remainder() }))
+    Ok((proposer, *root, Fragment { index, payload_len_bytes, branch, bytes: reader.remainder() }))
 }
 
 fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {
@@ -231,11 +226,21 @@ fn encode_instances(instances: InstanceSet, out: &mut Vec<u8>) {
     out.extend_from_slice(&bits.to_le_bytes()[..len]);
 }
 
-fn decode_vote(reader: &mut Reader) -> Result<Vote, DecodeError> {
-    let tag = reader.byte()?;
+fn decode_votes(reader: &mut Reader) -> Result<Vec<Vote>, DecodeError> {
+    let mut votes = Vec::with_capacity(reader.rest.len().div_ceil(ROOT_VOTE_BYTES));
+    while !reader.rest.is_empty() {
+        // Votes on roots are most of all bytes: each is written where it stays.
+        match reader.byte()? {
+            ECHO => votes.push(Vote::Echo { proposer: reader.node()?, root: *reader.root()? }),
+            READY => votes.push(Vote::Ready { proposer: reader.node()?, root: *reader.root()? }),
+            tag => votes.push(decode_other_vote(tag, reader)?),
+        }
+    }
+    Ok(votes)
+}
+
+fn decode_other_vote(tag: u8, reader: &mut Reader) -> Result<Vote, DecodeError> {
     Ok(match tag {
-        ECHO => Vote::Echo { proposer: reader.node()?, root: reader.root()? },
-        READY => Vote::Ready { proposer: reader.node()?, root: reader.root()? },
         COIN => Vote::Coin { instance: reader.instance()?, round: reader.round()?, proof: reader.proof()? },
         COIN_MIN => Vote::CoinMin {
             instance: reader.instance()?,
@@ -312,8 +317,10 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn root(&mut self) -> Result<Root, DecodeError> {
-        self.array()
+    fn root(&mut self) -> Result<&'a Root, DecodeError> {
+        let (root, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(root)
     }
 
     fn proof(&mut self) -> Result<Vec<u8>, DecodeError> {

@@ -113,6 +113,11 @@ impl Committee {
         count >= self.n as u32 - self.faulty_max
     }
 
+    /// Whether the last of so many votes is one of the two that a rule waits for.
+    pub fn is_threshold(&self, count: u32) -> bool {
+        count == self.faulty_max + 1 || count == self.n as u32 - self.faulty_max
+    }
+
     /// Whether so many are f+1: too many to be all faulty.
     pub fn has_honest(&self, count: u32) -> bool {
         count > self.faulty_max
@@ -122,6 +127,7 @@ impl Committee {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn thresholds() {
@@ -129,6 +135,8 @@ mod tests {
             let committee = Committee::new(0, n);
             assert!(committee.is_quorum(quorum) && !committee.is_quorum(quorum - 1));
             assert!(committee.has_honest(honest) && !committee.has_honest(honest - 1));
+            let thresholds = (1..=n as u32).filter(|count| committee.is_threshold(*count));
+            assert!(thresholds.eq(BTreeSet::from([honest, quorum])));
         }
     }
 

@@ -9,8 +9,8 @@
 //! What the caller owes it: links that authenticate the sender; `Outgoing::journal` on disk before `Outgoing::messages`
 //! leave; every message of the common subset sent again to a peer that reconnects, including those to that peer alone.
 //!
-//! The parts, each with its argument: `broadcast` (reliable broadcast; its coded form in `fragment`, `gathered` and
-//! `erasure`), `agreement` and `round` (binary agreement),
+//! The parts, each with its argument: `broadcast` (reliable broadcast; its digest form's root in `digest`, its coded form in
+//! `fragment`, `gathered` and `erasure`), `agreement` and `round` (binary agreement),
 //! `coin` (its weak coin), `subset` (the frame), `codec` (the bytes).
 //!
 //! ```
@@ -53,6 +53,7 @@ mod broadcast;
 mod codec;
 mod coin;
 mod committee;
+mod digest;
 mod erasure;
 mod fault;
 mod fragment;
@@ -68,6 +69,7 @@ pub use broadcast::CODED_FROM_BYTES;
 pub use codec::DecodeError;
 pub use coin::Coin;
 pub use committee::{InstanceSet, MAX_NODES};
+pub use digest::digest_root;
 pub use fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
 pub use fragment::Fragment;
 pub use message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};

@@ -20,6 +20,7 @@ pub(crate) struct Outbox {
     /// By peer.
     repeats: Vec<(usize, Bundle)>,
     faults: Vec<Fault>,
+    has_result: bool,
 }
 
 impl Outbox {
@@ -87,6 +88,16 @@ impl Outbox {
             outgoing.messages.push((Target::One(peer), Message::Votes(votes.take())));
         }
         outgoing
+    }
+
+    /// A broadcast has delivered, or an agreement decided: what the others may have been waiting for.
+    pub fn note_result(&mut self) {
+        self.has_result = true;
+    }
+
+    /// Whether there was a result since the last call.
+    pub fn take_result(&mut self) -> bool {
+        std::mem::take(&mut self.has_result)
     }
 
     pub fn take_faults(&mut self) -> Vec<Fault> {

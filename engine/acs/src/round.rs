@@ -75,6 +75,16 @@ impl Round {
         Counted::New
     }
 
+    /// Whether the vote just counted can set off a rule: each waits for f+1 or n−f votes, of one value or of all together,
+    /// and who has decided for somebody to open the next round. Most votes are none of these, so no rule is tried for them.
+    pub fn is_turning_point(&self, committee: &Committee, step: Step, value: Value) -> bool {
+        let voters = self.voters(step);
+        let is_threshold = |count| committee.is_threshold(count);
+        is_threshold(self.votes[step as usize][value as usize].len())
+            || is_threshold(voters)
+            || (step == Step::Echo && voters == 1)
+    }
+
     /// Counts a coin vote.
     pub fn count_coin(&mut self, place: &Place, from: usize, phase: Phase, share: Share, coin: &impl Coin) -> Counted {
         self.coin.count(from, phase, share, |share| coin.check(share.owner, place.instance, place.round, &share.proof))

@@ -147,7 +147,9 @@ impl<C: Coin> Subset<C> {
                 None => self.out.blame(from, FaultKind::Invalid),
             },
         }
-        self.settle();
+        if self.out.take_result() {
+            self.settle();
+        }
     }
 
     /// Some time has passed: what is overdue is asked for. How long a tick lasts is the caller's choice; several round

@@ -23,18 +23,19 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Whether the vote is new.
-    pub fn count(&mut self, from: usize, kind: Kind, root: Root) -> Result<bool, Contradiction> {
+    /// How many votes of its kind the root has with this one; `None` if it is not new.
+    pub fn count(&mut self, from: usize, kind: Kind, root: Root) -> Result<Option<u32>, Contradiction> {
         if self.has_voted(from, kind) {
-            return if self.votes(kind, &root).contains(from) { Ok(false) } else { Err(Contradiction) };
+            return if self.votes(kind, &root).contains(from) { Ok(None) } else { Err(Contradiction) };
         }
         self.voted[kind as usize].insert(from);
         let index = self.roots.iter().position(|(other, _)| *other == root).unwrap_or_else(|| {
             self.roots.push((root, Default::default()));
             self.roots.len() - 1
         });
-        self.roots[index].1[kind as usize].insert(from);
-        Ok(true)
+        let votes = &mut self.roots[index].1[kind as usize];
+        votes.insert(from);
+        Ok(Some(votes.len()))
     }
 
     pub fn has_voted(&self, node: usize, kind: Kind) -> bool {

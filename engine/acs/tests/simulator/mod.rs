@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use constellation_acs::{
-    Coin, Config, FaultKind, InstanceSet, JournalEntry, Message, Root, Step, Subset, Target, Value, Vote,
+    Coin, Config, FaultKind, InstanceSet, JournalEntry, Message, Root, Step, Subset, Target, Value, Vote, digest_root,
 };
 use fragments::Scheme;
 
@@ -467,7 +467,7 @@ impl Network {
                     let (root, _) = fragments::proposal((*proposer, self.n), variant);
                     root
                 });
-                let digest = *blake3::hash(&payload(*proposer, variant)).as_bytes();
+                let digest = digest_root(&payload(*proposer, variant));
                 *root = if self.rng.one_in(2) { digest } else { coded };
             }
             Vote::Agree { value, .. } => *value = Value::ALL[self.rng.below(3)],
