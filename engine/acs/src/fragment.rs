@@ -4,14 +4,16 @@
 //! partner is promoted. The committee's size and a fragment's index fix the shape of its branch and the side on which
 //! each sibling is hashed, so a piece has a branch at its own index only. Leaves, inner nodes and the root are hashed
 //! with BLAKE3 under a key each, so none can pass for another, nor for the plain hash that names a payload in the digest
-//! form: no root names payloads in both forms. The root covers the payload's length, hence the pieces' length too.
+//! form: no root names payloads in both forms. The root covers the payload's length, hence the pieces' length too. A piece is
+//! padded as a payload is in the digest form (`digest`).
 //!
 //! ```text
-//! root = H(ROOT, payload_len:8 ‖ top)    inner = H(NODE, left:32 ‖ right:32)    leaf = H(LEAF, piece)
+//! root = H(ROOT, payload_len:8 ‖ top)    inner = H(NODE, left:32 ‖ right:32)    leaf = H(LEAF, piece ‖ zeros ‖ len:8)
 //! ```
 
 use std::sync::Arc;
 
+use crate::digest::keyed_digest;
 use crate::erasure::{Code, Codeword};
 use crate::message::Root;
 
@@ -44,7 +46,7 @@ impl Fragment {
     }
 
     fn root(&self, total: usize) -> Root {
-        let mut hash = keyed(LEAF, &self.bytes);
+        let mut hash = keyed_digest(LEAF, &self.bytes);
         let mut siblings = self.branch.iter();
         for side in path(total, self.index) {
             hash = match side {
@@ -73,7 +75,7 @@ impl Commitment {
 
     /// Whether the codeword is the payload's is not looked at.
     pub fn to_codeword(payload_len: usize, codeword: Codeword) -> Self {
-        let mut levels = vec![codeword.pieces().map(|piece| keyed(LEAF, piece)).collect::<Vec<_>>()];
+        let mut levels = vec![codeword.pieces().map(|piece| keyed_digest(LEAF, piece)).collect::<Vec<_>>()];
         while let Some(level) = levels.last()
             && level.len() > 1
         {
@@ -203,6 +205,6 @@ mod tests {
         assert_ne!(root(&[1]), root(&[1, 0]));
         assert_ne!(root(&[1]), crate::digest::digest_root(&[1]));
         let alone = Commitment::to(&[1, 2], &code(1)).root();
-        assert_eq!(alone, root_of(2, &keyed(LEAF, &[1, 2])));
+        assert_eq!(alone, root_of(2, &keyed(LEAF, &[1, 2, 2, 0, 0, 0, 0, 0, 0, 0])));
     }
 }

@@ -97,7 +97,8 @@ fn fragments_of_nothing(rng: &mut Rng, n: usize) -> (Root, Vec<Option<Fragment>>
     let payload_len_bytes = 1 + rng.below(PAYLOAD_MAX_BYTES);
     let piece_len = payload_len_bytes.div_ceil(n - 2 * ((n - 1) / 3)).next_multiple_of(2);
     let pieces: Vec<Vec<u8>> = (0..n).map(|_| (0..piece_len).map(|_| rng.next() as u8).collect()).collect();
-    let leaves: Vec<Hash> = pieces.iter().map(|piece| keyed("leaf", piece)).collect();
+    let leaf = |piece: &Vec<u8>| keyed("leaf", &[&piece[..], &(piece_len as u64).to_le_bytes()].concat());
+    let leaves: Vec<Hash> = pieces.iter().map(leaf).collect();
     let (top, branches) = tree(&leaves);
     let root = keyed("root", &[&(payload_len_bytes as u64).to_le_bytes()[..], &top].concat());
     let fragments = pieces
