@@ -1,7 +1,6 @@
 //! One node in one broadcast, message by message.
 
 use super::*;
-use crate::erasure::Codeword;
 use crate::message::{JournalEntry, Target};
 
 fn payload(text: &str) -> Arc<[u8]> {
@@ -346,10 +345,10 @@ fn fragments_that_are_missing_are_asked_for_at_once_and_then_by_the_tick() {
 /// Fragments that are not of one codeword, rightly hashed up to a root.
 fn badly_encoded() -> Coded {
     let code = Code::of(&Committee::new(0, N));
-    let codeword = code.encode(b"a payload that is cut up");
-    let mut pieces: Vec<_> = codeword.pieces().map(<[u8]>::to_vec).collect();
-    pieces[6][0] ^= 1;
-    let commitment = Commitment::to_codeword(24, Codeword::of_pieces(&pieces));
+    let mut pieces: Vec<Arc<[u8]>> = Vec::new();
+    code.encode(b"a payload that is cut up", |piece| pieces.push(piece.into()));
+    Arc::make_mut(&mut pieces[6])[0] ^= 1;
+    let commitment = Commitment::to_pieces(24, pieces);
     Coded { root: commitment.root(), fragments: commitment.fragments().collect(), payload: payload("") }
 }
 
