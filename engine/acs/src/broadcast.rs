@@ -34,10 +34,11 @@
 //! **Validity.** An honest proposer's payload is echoed by all honest nodes, and nothing else of it is. So every honest
 //! node sees n−f ECHOs, k from honest holders, obtains the payload by asking if need be, and is READY.
 //!
-//! **Bounds.** First vote wins in ECHO and in READY, so at most 2n roots are counted; one fragment of each node is held,
-//! until the payload is; at most two payloads are held (the one echoed, and the one obtained if that is another), and one
-//! is decoded, as only one root can have a quorum. A peer gets two answers to its pulls at once, and then the k-th not
-//! before tick 2^k: few in all, yet a node that crashed after it had been answered can ask again.
+//! **Bounds.** Lengths are looked at before anything is hashed or copied. First vote wins in ECHO and in READY, so at
+//! most 2n roots are counted; one fragment of each node is held, until the payload is; at most two payloads are held (the
+//! one echoed, and the one obtained if that is another), and one is decoded, as only one root can have a quorum. A peer
+//! gets two answers to its pulls at once, and then the k-th not before tick 2^k: few in all, yet a node that crashed after
+//! it had been answered can ask again.
 
 use std::sync::Arc;
 
@@ -165,7 +166,7 @@ impl Broadcast {
         }
         let root = digest_root(&payload);
         if wanted == Some(root) {
-            self.obtained = Some((root, payload.clone()));
+            self.take(root, payload.clone());
         }
         if first {
             out.hold(self.proposer, payload.clone());
@@ -357,14 +358,10 @@ impl Broadcast {
     fn obtain(&mut self, root: Root, out: &mut Outbox) {
         let vouched = self.vouched.as_ref().filter(|vouched| vouched.root == root);
         if let Some(payload) = vouched.and_then(|vouched| vouched.payload.clone()) {
-            self.obtained = Some((root, payload));
-            return self.gathered.clear();
+            return self.take(root, payload);
         }
         match self.gathered.payload(&root, &self.code) {
-            Some(Ok(payload)) => {
-                self.obtained = Some((root, payload.into()));
-                self.gathered.clear();
-            }
+            Some(Ok(payload)) => self.take(root, payload.into()),
             Some(Err(NoPayload)) => {
                 self.refused = true;
                 self.gathered.clear();
@@ -377,6 +374,11 @@ impl Broadcast {
                 }
             }
         }
+    }
+
+    fn take(&mut self, root: Root, payload: Arc<[u8]>) {
+        self.obtained = Some((root, payload));
+        self.gathered.clear();
     }
 
     /// Asks as many echoers as payloads or fragments are missing.

@@ -3,7 +3,8 @@
 //!
 //! The code is systematic: the first n−2f pieces are the payload itself, cut up and padded with zeros, and the other 2f
 //! are made from them. Which bytes those are is part of what nodes agree on, so the library's version counts; a test
-//! holds it.
+//! holds it. To decode costs the library a third of a millisecond even for a few bytes; who has the first n−2f pieces only
+//! puts them together.
 
 use std::borrow::Cow;
 

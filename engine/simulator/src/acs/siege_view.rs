@@ -59,7 +59,11 @@ impl Sight {
                 self.smallest_from |= 1 << from;
                 self.look_at(proof);
             }
-            Vote::Agree { .. } | Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => {}
+            Vote::Agree { .. }
+            | Vote::Echo { .. }
+            | Vote::Ready { .. }
+            | Vote::ReadyAsEchoed { .. }
+            | Vote::Decided { .. } => {}
         }
     }
 
