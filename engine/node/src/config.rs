@@ -2,8 +2,10 @@
 
 use constellation_verify::BackendChoice;
 use serde::Deserialize;
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::str::FromStr;
 use toml::Spanned;
 
 /// A node's settings.
@@ -37,6 +39,25 @@ pub enum JournalSync {
     Power,
     /// Written before anything leaves: a killed process, but not a power cut.
     Process,
+}
+
+impl fmt::Display for JournalSync {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Power => "power",
+            Self::Process => "process",
+        })
+    }
+}
+
+impl FromStr for JournalSync {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let levels = [Self::Power, Self::Process];
+        let found = levels.into_iter().find(|level| level.to_string() == name);
+        found.ok_or_else(|| format!("no journal sync is called {name:?}; there are power and process"))
+    }
 }
 
 /// Why a `config.toml` cannot be used.

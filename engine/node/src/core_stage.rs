@@ -222,10 +222,14 @@ impl CoreStage {
     }
 
     fn take_fault(&self, fault: &Fault) {
-        self.gauges.faults.fetch_add(1, Ordering::Relaxed);
+        self.gauges.count_fault(fault.node);
         // An honest node can seem too far ahead to one that lags: that is counted and no more.
-        if let FaultKind::Consensus(constellation_acs::FaultKind::TooFarAhead { .. }) = fault.kind {
-            return tracing::debug!(node = fault.node, "a peer is rounds ahead");
+        let is_ahead = matches!(
+            fault.kind,
+            FaultKind::FarAhead { .. } | FaultKind::Consensus(constellation_acs::FaultKind::TooFarAhead { .. })
+        );
+        if is_ahead {
+            return tracing::debug!(node = fault.node, fault = %fault.kind, "a peer is rounds ahead");
         }
         tracing::warn!(node = fault.node, fault = %fault.kind, "a peer is faulty");
         let reason = match fault.kind {
@@ -233,6 +237,7 @@ impl CoreStage {
             FaultKind::BadBlock(_) => "bad block",
             FaultKind::NoSeat { .. } => "no seat",
             FaultKind::Consensus(_)
+            | FaultKind::FarAhead { .. }
             | FaultKind::Proven(_)
             | FaultKind::BadShare { .. }
             | FaultKind::BadProposal { .. } => return,

@@ -16,7 +16,7 @@ use crate::placement::Placement;
 use crate::ring::Ring;
 use crate::verify_stage::VerifyStage;
 use constellation_net::{GossipLimits, Handle, Identity, Limits, Network, Peer};
-use constellation_protocol::{Admission, Config, ConfigError, Node, ReplayError};
+use constellation_protocol::{Admission, Config, ConfigError, Node, NodeIndex, ReplayError};
 use constellation_storage::{Log, LogOptions};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
@@ -127,7 +127,8 @@ impl Ending {
 /// Counters and meters that operators read.
 pub(crate) struct Gauges {
     pub height: AtomicU64,
-    pub faults: AtomicU64,
+    /// Faults seen, by the validator whose they are.
+    faults: Vec<AtomicU64>,
     pub unsent: AtomicU64,
     admitted: AtomicU64,
     busy: AtomicU64,
@@ -140,6 +141,12 @@ pub(crate) struct Gauges {
 }
 
 impl Gauges {
+    pub fn count_fault(&self, node: NodeIndex) {
+        if let Some(counter) = self.faults.get(usize::from(node)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub fn count_admissions(&self, admissions: &[Admission]) {
         for admission in admissions {
             let counter = match admission {
@@ -171,7 +178,8 @@ impl Gauges {
             "transactions_admitted": load(&self.admitted),
             "transactions_busy": load(&self.busy),
             "transactions_refused": load(&self.refused),
-            "faults": load(&self.faults),
+            "faults": self.faults.iter().map(load).sum::<u64>(),
+            "faults_by_node": self.faults.iter().map(load).collect::<Vec<_>>(),
             "net": net,
             "stages": {
                 "verify": self.verify.0.read(self.verify.1.len()),
@@ -256,7 +264,7 @@ impl RunningNode {
             );
         }
         let network_id = genesis.network_id();
-        let peers =
+        let peers: Vec<Peer> =
             genesis.nodes().iter().map(|node| Peer { public_key: node.public_key.0, address: node.address }).collect();
         let mut settings = Config::new(genesis, key.clone());
         settings.round_interval_us = config.round_interval_ms * 1000;
@@ -284,7 +292,7 @@ impl RunningNode {
         let net_handle = Arc::new(OnceLock::new());
         let gauges = Arc::new(Gauges {
             height: AtomicU64::new(node.tip().0),
-            faults: AtomicU64::new(0),
+            faults: peers.iter().map(|_| AtomicU64::new(0)).collect(),
             unsent: AtomicU64::new(0),
             admitted: AtomicU64::new(0),
             busy: AtomicU64::new(0),

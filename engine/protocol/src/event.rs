@@ -289,6 +289,14 @@ pub enum FaultKind {
         /// The round.
         round: u64,
     },
+    /// Spoke in a round far ahead of this node's: it floods, or this node lags. Told once for each round that this node leaves behind.
+    #[error("spoke in round {round} of {tier:?}, far ahead")]
+    FarAhead {
+        /// The tier.
+        tier: Tier,
+        /// The round.
+        round: u64,
+    },
     /// Contradicted itself over its own signature; the proof is on its way into the chain.
     #[error("contradicted itself in round {}, over its own signature: {:?}", .0.round(), .0.kind())]
     Proven(Box<constellation_chain::Misconduct>),

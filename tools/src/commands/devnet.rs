@@ -3,7 +3,7 @@
 use crate::backend::BackendArgs;
 use crate::devnet::chaos::{Accidents, At, CHAOS_GAP_MIN, parse_duration};
 use crate::devnet::check::check_logs;
-use crate::devnet::nodes::Nodes;
+use crate::devnet::nodes::{Nodes, Settings};
 use crate::devnet::report::{DevnetReport, StageCores};
 use crate::devnet::work::Work;
 use crate::exit::{Exit, Failure, help, note};
@@ -12,6 +12,7 @@ use crate::network::STAR_BALANCE;
 use crate::output::Output;
 use crate::signals::StopSignal;
 use constellation_chain::GenesisStar;
+use constellation_node::JournalSync;
 use constellation_node::api::Client;
 use constellation_simulator::acs::faulty_max;
 use std::io::{IsTerminal, Write};
@@ -56,6 +57,9 @@ pub struct Args {
     dir: Option<PathBuf>,
     #[command(flatten)]
     backend: BackendArgs,
+    /// What the nodes' journals survive: process (a killed process) or power (a power cut too)
+    #[arg(long, value_name = "LEVEL", default_value_t = JournalSync::Process)]
+    journal_sync: JournalSync,
     /// One operating system process for each node
     #[arg(long)]
     processes: bool,
@@ -150,7 +154,8 @@ impl Args {
         let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
         let stars =
             keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
-        let mut nodes = Nodes::start(dir, usize::from(self.nodes), self.processes, stars, &self.backend)?;
+        let settings = Settings { processes: self.processes, journal_sync: self.journal_sync, backend: &self.backend };
+        let mut nodes = Nodes::start(dir, usize::from(self.nodes), stars, &settings)?;
         wait_until_up(&mut nodes)?;
         let options = LoadOptions {
             nodes: nodes.api_addresses(),
@@ -214,7 +219,7 @@ impl Args {
             processes: self.processes,
             kills: 0,
             down,
-            journal_sync: "process",
+            journal_sync: self.journal_sync.to_string(),
             gpu_share: work.gpu_share(),
             backend: work.backend,
             height: 0,

@@ -33,15 +33,20 @@ enum State {
     Down,
 }
 
+/// How the nodes are to run.
+pub struct Settings<'a> {
+    /// Whether each has a process of its own.
+    pub processes: bool,
+    /// What their journals survive.
+    pub journal_sync: JournalSync,
+    /// What verifies signatures.
+    pub backend: &'a BackendArgs,
+}
+
 impl Nodes {
     /// Makes a network of `count` nodes under `dir`, on free ports of loopback, and starts it.
-    pub fn start(
-        dir: &Path,
-        count: usize,
-        processes: bool,
-        stars: Vec<GenesisStar>,
-        backend: &BackendArgs,
-    ) -> Result<Self, Failure> {
+    pub fn start(dir: &Path, count: usize, stars: Vec<GenesisStar>, settings: &Settings<'_>) -> Result<Self, Failure> {
+        let Settings { processes, journal_sync, backend } = *settings;
         let mut listeners = Vec::new();
         let mut made = Vec::new();
         for index in 0..count {
@@ -52,7 +57,7 @@ impl Nodes {
                     .map_err(|error| Failure::new(Exit::Machine, format_args!("no local address: {error}")))
             };
             let mut node = NewNode::new(&dir.join(format!("node-{index}")), address(&nodes)?, address(&api)?)?;
-            node.config.journal_sync = JournalSync::Process;
+            node.config.journal_sync = journal_sync;
             (node.config.backend, node.config.software_gpu) = (backend.backend, backend.software_gpu);
             // The nodes share this machine, and the load has its part of it too.
             node.config.verify_threads = 1;

@@ -25,7 +25,7 @@ pub struct DevnetReport {
     /// Nodes that did not run at the end. Their logs may end before the others'.
     pub down: Vec<usize>,
     /// What the nodes' journals survive.
-    pub journal_sync: &'static str,
+    pub journal_sync: String,
     /// The verification backend.
     pub backend: String,
     /// Heights of the nodes' logs: black holes in the longest.
