@@ -224,12 +224,8 @@ impl CoreStage {
     fn take_fault(&self, fault: &Fault) {
         self.gauges.count_fault(fault.node);
         // An honest node can seem too far ahead to one that lags: that is counted and no more.
-        let is_ahead = matches!(
-            fault.kind,
-            FaultKind::FarAhead { .. } | FaultKind::Consensus(constellation_acs::FaultKind::TooFarAhead { .. })
-        );
-        if is_ahead {
-            return tracing::debug!(node = fault.node, fault = %fault.kind, "a peer is rounds ahead");
+        if let FaultKind::Consensus(constellation_acs::FaultKind::TooFarAhead { .. }) = fault.kind {
+            return tracing::debug!(node = fault.node, "a peer is rounds ahead");
         }
         tracing::warn!(node = fault.node, fault = %fault.kind, "a peer is faulty");
         let reason = match fault.kind {

@@ -4,18 +4,20 @@
 use crate::event::NodeIndex;
 use crate::round::RoundMessage;
 use constellation_chain::Tier;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How far ahead of its own round a node listens.
 const ROUNDS_AHEAD_MAX: u64 = 2;
+/// No honest node is this far ahead of one that settles black holes with the others.
+const LEAD_MAX: u64 = 64;
 /// Votes and shares of one peer for one round, beside its payloads.
 const VOTES_MAX_BYTES: usize = 256 << 10;
 
 #[derive(Default)]
 pub(crate) struct Ahead {
     rounds: BTreeMap<(Tier, u64), Kept>,
-    /// Who was too far ahead since a round was last left behind.
-    far: BTreeSet<NodeIndex>,
+    /// Who spoke further than [`LEAD_MAX`] ahead since the last black hole, and where.
+    far: BTreeMap<NodeIndex, (Tier, u64)>,
 }
 
 #[derive(Default)]
@@ -25,17 +27,19 @@ struct Kept {
 }
 
 impl Ahead {
-    /// Keeps a message for `round`, `current` or later, unless it is too far ahead or over the sender's budget. Whether it is the sender's first
-    /// that is too far ahead since this node last left a round behind.
+    /// Keeps a message for `round`, `current` or later, unless it is too far ahead or over the sender's budget.
     pub fn keep(
         &mut self,
         (tier, round, current): (Tier, u64, u64),
         from: NodeIndex,
         message: RoundMessage,
         (len_bytes, payload_max_bytes): (usize, usize),
-    ) -> bool {
+    ) {
         if round > current.saturating_add(ROUNDS_AHEAD_MAX) {
-            return self.far.insert(from);
+            if round > current.saturating_add(LEAD_MAX) {
+                self.far.insert(from, (tier, round));
+            }
+            return;
         }
         let kept = self.rounds.entry((tier, round)).or_default();
         let used = kept.bytes.entry(from).or_default();
@@ -43,7 +47,11 @@ impl Ahead {
             *used += len_bytes;
             kept.messages.push((from, message));
         }
-        false
+    }
+
+    /// Who spoke far ahead since this was last asked, and where.
+    pub fn take_far(&mut self) -> BTreeMap<NodeIndex, (Tier, u64)> {
+        std::mem::take(&mut self.far)
     }
 
     /// How many have spoken in `round`.
@@ -59,7 +67,6 @@ impl Ahead {
     /// Forgets the rounds of `tier` up to `round`: this node will not enter them any more.
     pub fn forget_through(&mut self, tier: Tier, round: u64) {
         self.rounds.retain(|&(other, number), _| other != tier || number > round);
-        self.far.clear();
     }
 }
 
@@ -68,16 +75,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_noticed_once_a_round_and_keeps_what_fits() {
+    fn of_a_flood_what_fits_is_kept_and_the_flooder_is_known() {
         let mut ahead = Ahead::default();
-        let share = || RoundMessage::Subset(constellation_acs::Message::Votes(Vec::new()));
-        let keep = |ahead: &mut Ahead, round| ahead.keep((Tier::Galaxy, round, 7), 3, share(), (1000, 50_000));
-        let far: Vec<u64> = (7..10_007).filter(|&round| keep(&mut ahead, round)).collect();
-        assert_eq!(far, [10], "the first of those too far ahead");
+        let votes = || RoundMessage::Subset(constellation_acs::Message::Votes(Vec::new()));
+        let keep = |ahead: &mut Ahead, round| ahead.keep((Tier::Galaxy, round, 7), 3, votes(), (1000, 50_000));
+        (7..=7 + LEAD_MAX).for_each(|round| keep(&mut ahead, round));
+        assert!(ahead.take_far().is_empty(), "an honest node may be there");
+        (7..10_007).for_each(|round| keep(&mut ahead, round));
+        assert_eq!(ahead.take_far(), BTreeMap::from([(3, (Tier::Galaxy, 10_006))]));
+        assert!(ahead.take_far().is_empty());
         assert_eq!(ahead.rounds.keys().map(|(_, round)| *round).collect::<Vec<_>>(), [7, 8, 9]);
-        (0..10_000).for_each(|_| assert!(!keep(&mut ahead, 9)));
+        (0..10_000).for_each(|_| keep(&mut ahead, 9));
         assert_eq!(ahead.take(Tier::Galaxy, 9).len(), (50_000 + VOTES_MAX_BYTES) / 1000);
-        ahead.forget_through(Tier::Galaxy, 7);
-        assert!(keep(&mut ahead, 11) && !keep(&mut ahead, 12));
     }
 }

@@ -289,8 +289,8 @@ pub enum FaultKind {
         /// The round.
         round: u64,
     },
-    /// Spoke in a round far ahead of this node's: it floods, or this node lags. Told once for each round that this node leaves behind.
-    #[error("spoke in round {round} of {tier:?}, far ahead")]
+    /// Spoke in a round that nobody can have reached. Told at most once a black hole.
+    #[error("spoke in round {round} of {tier:?}, far ahead of everybody")]
     FarAhead {
         /// The tier.
         tier: Tier,

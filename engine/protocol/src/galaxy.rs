@@ -210,8 +210,20 @@ impl Node {
         let Some(certificate) = round.certificate(&*self.compute, &mut self.faults) else { return false };
         let Phase::Signing { black_hole } = &self.galaxy.phase else { return false };
         let black_hole = black_hole.clone();
+        self.blame_far_ahead();
         self.finish_black_hole(black_hole, certificate);
         true
+    }
+
+    /// To a node that lags, honest ones are far ahead too; but this one has just settled a black hole with n−f others, and if more than f
+    /// were far ahead, it would be the one that is wrong.
+    fn blame_far_ahead(&mut self) {
+        let far = self.ahead.take_far();
+        if far.len() <= self.validators.fault_bound() {
+            for (node, (tier, round)) in far {
+                self.blame(node, FaultKind::FarAhead { tier, round });
+            }
+        }
     }
 
     /// The hash over the facilitators that a black hole with this beacon names.
@@ -248,6 +260,7 @@ impl Node {
             last_round = round;
         }
         self.retire(Tier::Galaxy, header.height());
+        self.ahead.take_far();
         self.galaxy_progress_us = self.now_us;
         self.listen_again();
         self.pool.settle(black_hole.outcomes(), last_round);

@@ -405,11 +405,7 @@ impl Node {
         if !self.has_seat(from, tier, number) {
             return self.blame(from, FaultKind::NoSeat { tier, round: number });
         }
-        let is_far =
-            self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
-        if is_far {
-            self.blame(from, FaultKind::FarAhead { tier, round: number });
-        }
+        self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
         // Who speaks in a galaxy's round has settled the one before it; in a cluster's, where one round broadcasts while another agrees, the one
         // before that.
         if number > current {

@@ -56,6 +56,8 @@ struct Running {
     node: Node,
     /// Actions that it may still carry out before it dies.
     actions_left: u64,
+    /// Rounds whose journal records go when the black hole of a height is in the log.
+    retiring: Vec<(u64, Tier, u64)>,
 }
 
 /// Nodes, links and clients' answers.
@@ -207,7 +209,7 @@ impl Network {
     }
 
     fn bring_up(&mut self, index: usize, node: Node) {
-        self.running[index] = Some(Running { node, actions_left: u64::MAX });
+        self.running[index] = Some(Running { node, actions_left: u64::MAX, retiring: Vec::new() });
         for peer in self.up().into_iter().filter(|&peer| peer != index) {
             self.connect(index, peer);
         }
@@ -320,8 +322,11 @@ impl Network {
                 self.watch.on_journal(index, &record);
                 self.disks[index].journal.push(record);
             }
-            Action::Retire { tier, round, .. } => {
-                self.disks[index].journal.retain(|record| (record.tier, record.round) != (tier, round));
+            Action::Retire { tier, round, height } => {
+                if let Some(running) = &mut self.running[index] {
+                    running.retiring.push((height, tier, round));
+                }
+                self.retire(index);
             }
             Action::Send { to, bytes, .. } => {
                 let is_repeat = last_sent.as_ref().is_some_and(|last| Arc::ptr_eq(last, &bytes));
@@ -392,6 +397,16 @@ impl Network {
             }
         }
         self.disks[index].log.push((black_hole, certificate));
+        self.retire(index);
+    }
+
+    /// Forgets the journal's records of rounds whose black holes are in the log.
+    fn retire(&mut self, index: usize) {
+        let (Some(running), disk) = (&mut self.running[index], &mut self.disks[index]) else { return };
+        let height = disk.log.len() as u64;
+        for (_, tier, round) in running.retiring.extract_if(.., |(settled_at, ..)| *settled_at <= height) {
+            disk.journal.retain(|record| (record.tier, record.round) != (tier, round));
+        }
     }
 
     fn take_fault(&mut self, by: usize, fault: Fault) {
