@@ -24,6 +24,8 @@ pub enum Adversary {
     Lies,
     /// Faulty nodes tell two halves two payloads and opposite votes.
     Equivocation,
+    /// Faulty nodes let only some have their payloads, as late as they can.
+    Hiding,
     /// Faulty nodes send fragments that are wrong, or no payload's.
     WrongShards,
     /// A faulty node runs twice, each instance speaking to one half.
@@ -44,7 +46,7 @@ pub enum Adversary {
 
 impl Adversary {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InStep,
         Self::RandomOrder,
         Self::LastFirst,
@@ -54,6 +56,7 @@ impl Adversary {
         Self::Silence,
         Self::Lies,
         Self::Equivocation,
+        Self::Hiding,
         Self::WrongShards,
         Self::Twins,
         Self::Flood,
@@ -84,7 +87,10 @@ impl Adversary {
             Self::Partition => ("partition", "two sides that hear each other after a while only"),
             Self::Silence => ("silence", "faulty nodes say nothing"),
             Self::Lies => ("lies", "faulty nodes drop, change and invent votes"),
-            Self::Equivocation => ("equivocation", "faulty nodes tell two halves two payloads and opposite votes"),
+            Self::Equivocation => {
+                ("equivocation", "faulty nodes tell two halves two payloads and opposite votes, or everybody both")
+            }
+            Self::Hiding => ("hiding", "faulty nodes let only some have their payloads, or only who asks"),
             Self::WrongShards => ("wrong-shards", "faulty nodes send fragments that are wrong, or of no payload"),
             Self::Twins => ("twins", "a faulty node runs twice, each instance speaking to one half"),
             Self::Flood => ("flood", "faulty nodes vote up to 10,000 rounds ahead"),

@@ -14,8 +14,15 @@ pub(crate) enum Nature {
         change: u64,
         invent: u64,
     },
-    /// Runs a machine, and tells the other side another payload and the opposite of every vote.
-    Equivocator,
+    /// Runs a machine, and tells the other side another payload and the opposite of every vote; or everybody both.
+    Equivocator {
+        tells_both: bool,
+    },
+    /// Runs a machine, but lets only some have its payload, or only those of them that ask for it.
+    Hider {
+        from: u128,
+        waits: bool,
+    },
     /// Runs two machines, each speaking to its side.
     Twins,
     /// Runs a machine, and sends fragments that are wrong.
@@ -70,7 +77,7 @@ impl Plan {
         let side = chance.side(n);
         let mut natures = vec![Nature::Honest; n];
         for node in chance.nodes(faulty, n) {
-            natures[node] = nature(adversary, chance);
+            natures[node] = nature(adversary, n, chance);
         }
         // Rarely: decoding is most of the work of a run in which everybody does.
         let coded_one_in = match adversary {
@@ -109,11 +116,12 @@ impl Plan {
     }
 }
 
-fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
-    const ANY: [Adversary; 6] = [
+fn nature(adversary: Adversary, n: usize, chance: &mut Chance) -> Nature {
+    const ANY: [Adversary; 7] = [
         Adversary::Silence,
         Adversary::Lies,
         Adversary::Equivocation,
+        Adversary::Hiding,
         Adversary::WrongShards,
         Adversary::Twins,
         Adversary::Flood,
@@ -124,7 +132,11 @@ fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
             let mut rate = || chance.pick(&[2, 5, 30, NEVER]);
             Nature::Liar { drop: rate(), change: rate(), invent: rate() }
         }
-        Adversary::Equivocation => Nature::Equivocator,
+        Adversary::Equivocation => Nature::Equivocator { tells_both: chance.one_in(3) },
+        Adversary::Hiding => {
+            let from = if chance.one_in(2) { chance.side(n) } else { !(1 << chance.index(n)) };
+            Nature::Hider { from, waits: chance.one_in(2) }
+        }
         Adversary::WrongShards => Nature::Forger,
         Adversary::Twins => Nature::Twins,
         Adversary::Flood => Nature::Flooder,
@@ -138,7 +150,7 @@ fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
         | Adversary::Restart
         | Adversary::Mixed => {
             let any = chance.pick(&ANY);
-            nature(any, chance)
+            nature(any, n, chance)
         }
     }
 }
@@ -172,6 +184,7 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
         Adversary::Silence
         | Adversary::Lies
         | Adversary::Equivocation
+        | Adversary::Hiding
         | Adversary::WrongShards
         | Adversary::Twins
         | Adversary::Flood
