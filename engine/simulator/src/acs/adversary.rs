@@ -40,13 +40,17 @@ pub enum Adversary {
     CoinAware,
     /// As coin-aware, and delays coin shares by their values, to split the coin.
     CoinSplitting,
+    /// As coin-aware, by gaps that the protocol must not have: in binding, in the coin's quorums, in the shares' proofs.
+    Unbinding,
+    /// Delays and forges votes so that some decide what the others need not.
+    SplitDecision,
     /// Every faulty node and the order of messages by chance, all of the above together.
     Mixed,
 }
 
 impl Adversary {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::InStep,
         Self::RandomOrder,
         Self::LastFirst,
@@ -64,6 +68,8 @@ impl Adversary {
         Self::Restart,
         Self::CoinAware,
         Self::CoinSplitting,
+        Self::Unbinding,
+        Self::SplitDecision,
         Self::Mixed,
     ];
 
@@ -104,6 +110,13 @@ impl Adversary {
                 "coin-splitting",
                 "as coin-aware, and delays coin shares by their values, so that nodes see different coins",
             ),
+            Self::Unbinding => (
+                "unbinding",
+                "as coin-aware, by gaps it should not find: in binding, the coin's quorums, the shares' proofs",
+            ),
+            Self::SplitDecision => {
+                ("split-decision", "delays and forges votes so that some decide what others need not")
+            }
             Self::Mixed => ("mixed", "each faulty node, the order and the restarts by chance, from all of the above"),
         }
     }

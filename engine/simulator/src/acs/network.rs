@@ -11,8 +11,7 @@ use super::nodes::{Endpoint, Liar, payload};
 use super::plan::{Nature, Order, Plan};
 use super::queue::{Packet, Queue};
 use super::report::{Report, Tally};
-use super::siege::{Forged, ROUNDS_MAX, Siege};
-use super::siege_view::contains;
+use super::siege::{Forged, Goal, ROUNDS_MAX, Siege, contains};
 use crate::chance::Chance;
 use crate::said::Said;
 use crate::votes::{Bytes, encode, message_of, votes_of};
@@ -58,9 +57,9 @@ impl Network {
             endpoints.push(endpoint(node, !side(node)));
         }
         let siege = match plan.order {
-            Order::Siege { splits_coins } => {
+            Order::Siege(goal) => {
                 let faulty = (0..n).filter(|node| plan.natures[*node] != Nature::Honest).collect();
-                Some(Siege::new(n, faulty, splits_coins, seed, &mut chance))
+                Some(Siege::new(n, faulty, goal, seed, &mut chance))
             }
             Order::InStep | Order::Random | Order::LastFirst | Order::Slow { .. } => None,
         };
@@ -144,7 +143,7 @@ impl Network {
         // What several deliveries call for leaves together.
         let is_flushed = match self.plan.order {
             Order::InStep => false,
-            Order::Siege { .. } => true,
+            Order::Siege(_) => true,
             Order::Random | Order::LastFirst | Order::Slow { .. } => self.chance.one_in(3),
         };
         if is_flushed { self.flush(packet.to) } else { Ok(()) }
@@ -427,7 +426,7 @@ impl Network {
     /// A scheduler that cannot split coins must not hold a round.
     fn check_siege(&self) -> Result<(), Violation> {
         match (&self.plan.order, self.siege.as_ref().and_then(Siege::held)) {
-            (Order::Siege { splits_coins: false }, Some(instance)) => {
+            (Order::Siege(goal), Some(instance)) if *goal != Goal::HoldBySplitting => {
                 Err(Violation::Held { instance, rounds: ROUNDS_MAX })
             }
             _ => Ok(()),

@@ -1,6 +1,7 @@
 //! What an adversary's name and a seed make of a run: who is faulty and how, in what order messages arrive, what is repeated, who crashes.
 
 use super::adversary::Adversary;
+use super::siege::Goal;
 use crate::chance::Chance;
 
 /// How a node behaves.
@@ -46,9 +47,7 @@ pub(crate) enum Order {
         heals_at: Option<u64>,
     },
     /// See `siege`.
-    Siege {
-        splits_coins: bool,
-    },
+    Siege(Goal),
 }
 
 /// A run, but for its chance.
@@ -103,7 +102,11 @@ impl Plan {
     fn disturb(&mut self, adversary: Adversary, chance: &mut Chance) {
         let n = self.n as u64;
         match adversary {
-            Adversary::InStep | Adversary::CoinAware | Adversary::CoinSplitting => return,
+            Adversary::InStep
+            | Adversary::CoinAware
+            | Adversary::CoinSplitting
+            | Adversary::Unbinding
+            | Adversary::SplitDecision => return,
             Adversary::Replay => (self.repeat_one_in, self.replay_one_in) = (3, 20 * n),
             _ if chance.one_in(2) => (self.repeat_one_in, self.replay_one_in) = (20, 1000),
             _ => {}
@@ -140,7 +143,9 @@ fn nature(adversary: Adversary, n: usize, chance: &mut Chance) -> Nature {
         Adversary::WrongShards => Nature::Forger,
         Adversary::Twins => Nature::Twins,
         Adversary::Flood => Nature::Flooder,
-        Adversary::CoinAware | Adversary::CoinSplitting => Nature::Besieger,
+        Adversary::CoinAware | Adversary::CoinSplitting | Adversary::Unbinding | Adversary::SplitDecision => {
+            Nature::Besieger
+        }
         Adversary::RandomOrder
         | Adversary::LastFirst
         | Adversary::SlowNode
@@ -178,9 +183,10 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
             let heals_at = chance.below(200 * n as u64);
             slow(&mut |from, to| (side >> from) & 1 != (side >> to) & 1, Some(heals_at))
         }
-        Adversary::CoinAware | Adversary::CoinSplitting => {
-            Order::Siege { splits_coins: adversary == Adversary::CoinSplitting }
-        }
+        Adversary::CoinAware => Order::Siege(Goal::Hold),
+        Adversary::CoinSplitting => Order::Siege(Goal::HoldBySplitting),
+        Adversary::Unbinding => Order::Siege(Goal::HoldByGaps),
+        Adversary::SplitDecision => Order::Siege(Goal::Disagree),
         Adversary::Silence
         | Adversary::Lies
         | Adversary::Equivocation

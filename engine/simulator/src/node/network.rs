@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use constellation_acs::Message as SubsetMessage;
 use constellation_chain::{
-    BlackHole, Certificate, Genesis, GenesisNode, GenesisStar, Hash, Offer, PublicKey, Reason, SecretKey, StarHead,
+    BlackHole, COMMITTEE_MAX, Certificate, Genesis, GenesisNode, GenesisStar, Hash, Offer, PublicKey, Reason, SecretKey, StarHead,
     Transaction,
 };
 use constellation_protocol::{
@@ -74,6 +74,8 @@ pub struct Network {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes that deceiving nodes sent.
+    pub deceit_bytes: u64,
     /// Actions that each node has carried out, ever.
     pub actions: Vec<u64>,
     now_us: u64,
@@ -118,6 +120,7 @@ impl Network {
             faults: Vec::new(),
             messages: 0,
             bytes: 0,
+            deceit_bytes: 0,
             actions: vec![0; count],
             now_us: 1,
             running: (0..count).map(|_| None).collect(),
@@ -319,9 +322,12 @@ impl Network {
             }
             Action::Send { to, bytes, .. } => {
                 let is_repeat = last_sent.as_ref().is_some_and(|last| Arc::ptr_eq(last, &bytes));
-                if self.is_honest(index) && !is_repeat {
-                    self.watch.on_send(index, &bytes);
-                    self.note_proposal(index, &bytes);
+                if self.is_honest(index)
+                    && !is_repeat
+                    && let Ok(message) = Message::decode(&bytes, COMMITTEE_MAX)
+                {
+                    self.watch.on_send(index, &message);
+                    self.note_proposal(index, &message);
                 }
                 self.send(index, to as usize, &bytes);
                 *last_sent = Some(bytes);
@@ -361,7 +367,11 @@ impl Network {
             self.bytes += bytes.len() as u64;
         }
         let committee = self.keys.len();
+        if self.is_honest(index) {
+            return self.fly(index, to, Event::Message { from: index as NodeIndex, bytes: bytes.to_vec() });
+        }
         for bytes in self.deceivers.instead(index, bytes, committee, &self.submitted, &mut self.chance) {
+            self.deceit_bytes += bytes.len() as u64;
             self.fly(index, to, Event::Message { from: index as NodeIndex, bytes });
         }
     }
@@ -399,14 +409,12 @@ impl Network {
         }
     }
 
-    fn note_proposal(&mut self, index: usize, bytes: &[u8]) {
-        let message = Message::decode(bytes, self.keys.len());
-        if let Ok(Message::Round { tier: Tier::Cluster(_), round, message: SubsetMessage::Payload { payload, .. } }) =
-            message
-        {
+    fn note_proposal(&mut self, index: usize, message: &Message) {
+        let Message::Round { tier: Tier::Cluster(_), round, message } = message else { return };
+        if let SubsetMessage::Payload { payload, .. } = message {
             // Its own comes first; what it sends later is other proposers', for those who lack it.
             let (key, network) = (self.keys[index].public_key(), self.genesis.network_id());
-            self.proposed.entry((round, key)).or_insert_with(|| ids_in(&payload, network));
+            self.proposed.entry((*round, key)).or_insert_with(|| ids_in(payload, network));
         }
     }
 
