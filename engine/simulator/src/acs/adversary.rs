@@ -24,6 +24,8 @@ pub enum Adversary {
     Lies,
     /// Faulty nodes tell two halves two payloads and opposite votes.
     Equivocation,
+    /// Faulty nodes let only some have their payloads, as late as they can.
+    Hiding,
     /// Faulty nodes send fragments that are wrong, or no payload's.
     WrongShards,
     /// A faulty node runs twice, each instance speaking to one half.
@@ -38,13 +40,17 @@ pub enum Adversary {
     CoinAware,
     /// As coin-aware, and delays coin shares by their values, to split the coin.
     CoinSplitting,
+    /// As coin-aware, by gaps that the protocol must not have: in binding, in the coin's quorums, in the shares' proofs.
+    Unbinding,
+    /// Delays and forges votes so that some decide what the others need not.
+    SplitDecision,
     /// Every faulty node and the order of messages by chance, all of the above together.
     Mixed,
 }
 
 impl Adversary {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::InStep,
         Self::RandomOrder,
         Self::LastFirst,
@@ -54,6 +60,7 @@ impl Adversary {
         Self::Silence,
         Self::Lies,
         Self::Equivocation,
+        Self::Hiding,
         Self::WrongShards,
         Self::Twins,
         Self::Flood,
@@ -61,6 +68,8 @@ impl Adversary {
         Self::Restart,
         Self::CoinAware,
         Self::CoinSplitting,
+        Self::Unbinding,
+        Self::SplitDecision,
         Self::Mixed,
     ];
 
@@ -84,7 +93,10 @@ impl Adversary {
             Self::Partition => ("partition", "two sides that hear each other after a while only"),
             Self::Silence => ("silence", "faulty nodes say nothing"),
             Self::Lies => ("lies", "faulty nodes drop, change and invent votes"),
-            Self::Equivocation => ("equivocation", "faulty nodes tell two halves two payloads and opposite votes"),
+            Self::Equivocation => {
+                ("equivocation", "faulty nodes tell two halves two payloads and opposite votes, or everybody both")
+            }
+            Self::Hiding => ("hiding", "faulty nodes let only some have their payloads, or only who asks"),
             Self::WrongShards => ("wrong-shards", "faulty nodes send fragments that are wrong, or of no payload"),
             Self::Twins => ("twins", "a faulty node runs twice, each instance speaking to one half"),
             Self::Flood => ("flood", "faulty nodes vote up to 10,000 rounds ahead"),
@@ -98,6 +110,13 @@ impl Adversary {
                 "coin-splitting",
                 "as coin-aware, and delays coin shares by their values, so that nodes see different coins",
             ),
+            Self::Unbinding => (
+                "unbinding",
+                "as coin-aware, by gaps it should not find: in binding, the coin's quorums, the shares' proofs",
+            ),
+            Self::SplitDecision => {
+                ("split-decision", "delays and forges votes so that some decide what others need not")
+            }
             Self::Mixed => ("mixed", "each faulty node, the order and the restarts by chance, from all of the above"),
         }
     }

@@ -10,7 +10,6 @@ mod plan;
 mod queue;
 mod report;
 mod siege;
-mod siege_view;
 
 pub use adversary::{Adversary, UnknownAdversary};
 pub use check::Violation;

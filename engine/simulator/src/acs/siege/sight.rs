@@ -2,15 +2,8 @@
 
 use constellation_acs::{Step, Value};
 
-use super::coin::OpenCoin;
+use super::{Nodes, OpenCoin};
 use crate::votes::Vote;
-
-/// A set of nodes, by bit.
-pub(crate) type Nodes = u128;
-
-pub(crate) fn contains(nodes: Nodes, node: usize) -> bool {
-    nodes >> node & 1 == 1
-}
 
 /// One honest node in one round of one agreement.
 #[derive(Clone, Debug, Default)]
