@@ -40,8 +40,12 @@ pub enum Adversary {
     CoinAware,
     /// As coin-aware, and delays coin shares by their values, to split the coin.
     CoinSplitting,
-    /// As coin-aware, by gaps that the protocol must not have: in binding, in the coin's quorums, in the shares' proofs.
+    /// As coin-aware, and keeps some nodes out of a round until the others' shares show its coin.
     Unbinding,
+    /// As coin-aware, with forged shares that would be the smallest.
+    ForgedShares,
+    /// Every node sees as few coin shares as it must, and others than its neighbours.
+    ScatteredShares,
     /// Delays and forges votes so that some decide what the others need not.
     SplitDecision,
     /// Every faulty node and the order of messages by chance, all of the above together.
@@ -50,7 +54,7 @@ pub enum Adversary {
 
 impl Adversary {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::InStep,
         Self::RandomOrder,
         Self::LastFirst,
@@ -69,6 +73,8 @@ impl Adversary {
         Self::CoinAware,
         Self::CoinSplitting,
         Self::Unbinding,
+        Self::ForgedShares,
+        Self::ScatteredShares,
         Self::SplitDecision,
         Self::Mixed,
     ];
@@ -112,8 +118,12 @@ impl Adversary {
             ),
             Self::Unbinding => (
                 "unbinding",
-                "as coin-aware, by gaps it should not find: in binding, the coin's quorums, the shares' proofs",
+                "as coin-aware, and keeps some nodes out of a round until the others' shares show its coin",
             ),
+            Self::ForgedShares => ("forged-shares", "as coin-aware, with forged shares that would be the smallest"),
+            Self::ScatteredShares => {
+                ("scattered-shares", "every node sees as few coin shares as it must, and others than its neighbours")
+            }
             Self::SplitDecision => {
                 ("split-decision", "delays and forges votes so that some decide what others need not")
             }

@@ -11,10 +11,10 @@ use super::nodes::{Endpoint, Liar, payload};
 use super::plan::{Nature, Order, Plan};
 use super::queue::{Packet, Queue};
 use super::report::{Report, Tally};
-use super::siege::{Forged, Goal, ROUNDS_MAX, Siege, contains};
+use super::siege::{Forged, Goal, Siege, contains};
 use crate::chance::Chance;
 use crate::said::Said;
-use crate::votes::{Bytes, encode, message_of, votes_of};
+use crate::votes::{Bytes, Vote, encode, message_of, votes_of};
 
 /// Ticks in which honest nodes have nothing to write down before those who wait are stuck, and two more for each node.
 const IDLE_TICKS_MAX: usize = 64;
@@ -298,15 +298,13 @@ impl Network {
         }
         let depth = self.endpoints[me].depth + 1;
         let mut forged = Vec::new();
+        let is_honest = self.endpoints[me].is_honest();
+        let Some(siege) = &mut self.siege else { return };
+        if is_honest {
+            siege.on_cast(me, &votes, &mut self.chance, &mut forged);
+        }
+        let votes: Vec<Vote> = votes.into_iter().filter(|vote| is_honest || siege.is_free(vote)).collect();
         for vote in votes {
-            let is_honest = self.endpoints[me].is_honest();
-            let Some(siege) = &mut self.siege else { return };
-            if !is_honest && !siege.is_free(&vote) {
-                continue;
-            }
-            if is_honest {
-                siege.on_cast(me, &vote, &mut self.chance, &mut forged);
-            }
             let bytes = encode(&message_of(vec![vote.clone()]));
             for to in self.receivers(me, target) {
                 self.count_sent(me, &bytes);
@@ -427,7 +425,7 @@ impl Network {
     fn check_siege(&self) -> Result<(), Violation> {
         match (&self.plan.order, self.siege.as_ref().and_then(Siege::held)) {
             (Order::Siege(goal), Some(instance)) if *goal != Goal::HoldBySplitting => {
-                Err(Violation::Held { instance, rounds: ROUNDS_MAX })
+                Err(Violation::Held { instance, rounds: goal.rounds_max() })
             }
             _ => Ok(()),
         }

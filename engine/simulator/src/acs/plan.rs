@@ -106,6 +106,8 @@ impl Plan {
             | Adversary::CoinAware
             | Adversary::CoinSplitting
             | Adversary::Unbinding
+            | Adversary::ForgedShares
+            | Adversary::ScatteredShares
             | Adversary::SplitDecision => return,
             Adversary::Replay => (self.repeat_one_in, self.replay_one_in) = (3, 20 * n),
             _ if chance.one_in(2) => (self.repeat_one_in, self.replay_one_in) = (20, 1000),
@@ -143,9 +145,12 @@ fn nature(adversary: Adversary, n: usize, chance: &mut Chance) -> Nature {
         Adversary::WrongShards => Nature::Forger,
         Adversary::Twins => Nature::Twins,
         Adversary::Flood => Nature::Flooder,
-        Adversary::CoinAware | Adversary::CoinSplitting | Adversary::Unbinding | Adversary::SplitDecision => {
-            Nature::Besieger
-        }
+        Adversary::CoinAware
+        | Adversary::CoinSplitting
+        | Adversary::Unbinding
+        | Adversary::ForgedShares
+        | Adversary::ScatteredShares
+        | Adversary::SplitDecision => Nature::Besieger,
         Adversary::RandomOrder
         | Adversary::LastFirst
         | Adversary::SlowNode
@@ -185,7 +190,9 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
         }
         Adversary::CoinAware => Order::Siege(Goal::Hold),
         Adversary::CoinSplitting => Order::Siege(Goal::HoldBySplitting),
-        Adversary::Unbinding => Order::Siege(Goal::HoldByGaps),
+        Adversary::Unbinding => Order::Siege(Goal::HoldUnbound),
+        Adversary::ForgedShares => Order::Siege(Goal::HoldByForgery),
+        Adversary::ScatteredShares => Order::Siege(Goal::HoldByScattering),
         Adversary::SplitDecision => Order::Siege(Goal::Disagree),
         Adversary::Silence
         | Adversary::Lies

@@ -17,7 +17,9 @@
 //!
 //! **What works only against less.** Other plans come to something only if the protocol lacks a guard: that one node's part of a round can be left open
 //! until the others' shares are out (binding), that nodes with different shares flip different coins (the coin's quorums), that a forged share passes,
-//! that one node decides what the rest need not (grades).
+//! that one node decides what the rest need not (grades). In the first two no chance is left: every node hears the shares of the n−f nodes from itself
+//! on, cyclically, until its coin is known. Some of those f to n−f−1 places further are honest, and between them and itself they have heard all n, so
+//! with the coin's quorums in place everybody's smallest share is the smallest of all.
 //!
 //! Where a plan fails, or nothing is left to deliver, it gives the agreement up and lets everything through: links are reliable.
 
@@ -30,8 +32,6 @@ use crate::chance::Chance;
 use crate::votes::Vote;
 use round::Round;
 
-/// It gives up after so many rounds; a fair coin lets it come that far once in 10^14 runs.
-pub(crate) const ROUNDS_MAX: u32 = 64;
 /// Agreements besieged at once, at most.
 const TARGETS_MAX: usize = 3;
 const FIRST_COIN_ROUND: u32 = 2;
@@ -53,10 +53,29 @@ pub(crate) enum Goal {
     Hold,
     /// No end, by splitting coins too.
     HoldBySplitting,
-    /// No end, by what some guard of the protocol alone prevents.
-    HoldByGaps,
+    /// No end, by fixing a round's bit after its coin.
+    HoldUnbound,
+    /// No end, by shares that are not valid.
+    HoldByForgery,
+    /// No end, by coins that differ though no share's value is looked at.
+    HoldByScattering,
     /// Two ends.
     Disagree,
+}
+
+impl Goal {
+    /// It gives up after so many rounds. If only chance can stop it, a fair coin lets it come that far once in 10^11 times.
+    pub fn rounds_max(self) -> u32 {
+        match self {
+            Self::Hold | Self::HoldBySplitting | Self::HoldByForgery | Self::Disagree => 40,
+            Self::HoldUnbound | Self::HoldByScattering => 8,
+        }
+    }
+
+    /// Every node is to hear of the shares of n−f others only, whatever their values.
+    fn has_windows(self) -> bool {
+        matches!(self, Self::HoldUnbound | Self::HoldByScattering)
+    }
 }
 
 pub(crate) struct Siege {
@@ -103,17 +122,31 @@ impl Siege {
         self.targets.iter().position(held).map(|instance| instance as u16)
     }
 
+    /// Whether `to` is to hear of shares from a node: anybody, or one of the n−f from itself on.
+    fn hears_shares(&self, from: usize, to: usize) -> bool {
+        !self.goal.has_windows() || (from + self.n - to) % self.n < self.quorum as usize
+    }
+
     /// Whether a faulty node's own machine is to be heard: not in besieged agreements.
     pub fn is_free(&self, vote: &Vote) -> bool {
         place(vote).is_none_or(|(instance, _)| self.targets[usize::from(instance)].is_none())
     }
 
-    /// An honest node has cast a vote; the faulty nodes' answers are added to `forged`.
-    pub fn on_cast(&mut self, node: usize, vote: &Vote, chance: &mut Chance, forged: &mut Vec<Forged>) {
-        let Some((instance, round)) = place(vote) else { return };
-        let Some(target) = &mut self.targets[usize::from(instance)] else { return };
-        target.round_mut(round, self.n).sights[node].on_cast(node, vote);
-        self.go_on(instance, round, chance, forged);
+    /// An honest node has cast votes; the faulty nodes' answers are added to `forged`.
+    pub fn on_cast(&mut self, node: usize, votes: &[Vote], chance: &mut Chance, forged: &mut Vec<Forged>) {
+        let mut places = Vec::new();
+        for vote in votes {
+            let Some((instance, round)) = place(vote) else { continue };
+            let Some(target) = &mut self.targets[usize::from(instance)] else { continue };
+            target.round_mut(round, self.n).sights[node].on_cast(node, vote);
+            if !places.contains(&(instance, round)) {
+                places.push((instance, round));
+            }
+        }
+        // All of them are seen before anything is planned.
+        for (instance, round) in places {
+            self.go_on(instance, round, chance, forged);
+        }
     }
 
     /// A vote has reached an honest node.
@@ -156,7 +189,7 @@ impl Siege {
             return contains(target.early, to) || has_estimate(0);
         };
         let Some(round) = target.rounds.get(number as usize) else { return false };
-        has_estimate(number as usize + 1) || round.is_open((from, to), vote, self.honest, self.quorum)
+        has_estimate(number as usize + 1) || round.is_open((from, to), vote, self)
     }
 
     /// Makes the plans that can be made by now.
@@ -171,7 +204,7 @@ impl Siege {
         if let Some(target) = &mut self.targets[usize::from(instance)] {
             target.rounds[number as usize] = round;
             target.is_over = !goes_on;
-            target.is_held |= number >= ROUNDS_MAX;
+            target.is_held |= number >= self.goal.rounds_max();
             if target.is_over {
                 forged.truncate(before);
             }

@@ -3,7 +3,7 @@
 use constellation_acs::{Coin as _, Step, Value};
 
 use super::round::{CoinPlan, Ends, Round, Tactic};
-use super::{FIRST_COIN_ROUND, Forged, Goal, Nodes, OpenCoin, ROUNDS_MAX, Siege, contains};
+use super::{FIRST_COIN_ROUND, Forged, Goal, Nodes, OpenCoin, Siege, contains};
 use crate::chance::Chance;
 use crate::votes::Vote;
 
@@ -27,13 +27,13 @@ impl Siege {
             return true;
         }
         let first = estimates.next().flatten();
-        if estimates.all(|estimate| estimate == first) || number >= ROUNDS_MAX {
+        if estimates.all(|estimate| estimate == first) || number >= self.goal.rounds_max() {
             return false;
         }
         round.is_begun = true;
         round.tactic = self.tactic(number, chance);
-        if let Tactic::Late { late } = round.tactic {
-            round.ones = proper_part(self.honest & !late, chance);
+        if let Tactic::Late { .. } = round.tactic {
+            self.part_camps(round, chance);
             self.forge_late_echoes(round, place, forged);
             return true;
         }
@@ -44,12 +44,12 @@ impl Siege {
             _ => self.known_coin(round, self.honest, place).unwrap_or_else(|| chance.one_in(2)),
         };
         let bottoms = match round.tactic {
-            Tactic::AllCoins => self.honest,
+            Tactic::Scatter => self.honest,
             Tactic::Decide { .. } if chance.one_in(2) => 0,
             _ => proper_part(self.honest, chance),
         };
         self.fix(round, (!coin, bottoms), self.honest, place, forged);
-        if round.tactic == Tactic::AllCoins {
+        if round.tactic == Tactic::Scatter {
             let ends = Ends { coin: self.honest, decide: 0 };
             self.fix_ends(round, ends, !coin, place, forged);
         }
@@ -63,16 +63,9 @@ impl Siege {
         let part = |chance: &mut Chance| proper_part(self.honest, chance);
         match self.goal {
             Goal::Hold | Goal::HoldBySplitting => Tactic::Hold,
-            Goal::HoldByGaps => match chance.below(4) {
-                0 => Tactic::Bluff,
-                1 => Tactic::AllCoins,
-                _ => {
-                    let honest: Vec<usize> = self.honest_nodes().collect();
-                    let count = 1 + chance.index(self.n - self.quorum as usize);
-                    let late = chance.nodes(count, honest.len());
-                    Tactic::Late { late: late.into_iter().fold(0, |late, place| late | 1 << honest[place]) }
-                }
-            },
+            Goal::HoldUnbound => Tactic::Late { late: 0 },
+            Goal::HoldByForgery => Tactic::Bluff,
+            Goal::HoldByScattering => Tactic::Scatter,
             Goal::Disagree => Tactic::Decide { first: if chance.one_in(2) { self.honest } else { part(chance) } },
         }
     }
@@ -87,6 +80,27 @@ impl Siege {
         }
         self.forge_all(to & bottoms, place, &[(Step::Echo3, Value::Bottom)], forged);
         self.forge_all(to & !bottoms, place, &[(Step::Echo3, v)], forged);
+    }
+
+    /// Chooses who is late, and which bit the others see first: so that none of these has a quorum, and that the late need echo no bit but their
+    /// own. As few are late as can be, for a sure coin, or as many.
+    fn part_camps(&self, round: &mut Round, chance: &mut Chance) {
+        const TRIES: usize = 16;
+        let count = |nodes: Nodes| nodes.count_ones();
+        let (faulty_max, honest_count) = (self.n as u32 - self.quorum, count(self.honest));
+        let of_ones = |node: &usize| round.sights[*node].estimate == Some(true);
+        let estimate_ones = self.honest_nodes().filter(of_ones).fold(0, |ones: Nodes, node| ones | 1 << node);
+        for _ in 0..TRIES {
+            let early_count = if chance.one_in(2) { faulty_max } else { honest_count - 1 };
+            let early = some(self.honest, early_count as usize, chance);
+            let late = self.honest & !early;
+            let ones = some(early, early_count.div_ceil(2) as usize, chance);
+            (round.tactic, round.ones) = (Tactic::Late { late }, ones);
+            let can_have_both = |estimates: Nodes| count(late & estimates) + early_count > faulty_max;
+            if can_have_both(estimate_ones) && can_have_both(!estimate_ones) {
+                return;
+            }
+        }
     }
 
     /// Two camps that each see their bit first, and then ⊥.
@@ -104,7 +118,7 @@ impl Siege {
     fn plan_late(&self, round: &mut Round, place: Place, forged: &mut Vec<Forged>) -> bool {
         let Tactic::Late { late } = round.tactic else { return true };
         let early = self.honest & !late;
-        if let (None, Some(coin)) = (round.values, self.known_coin(round, early, place)) {
+        if let (None, Some(coin)) = (round.values, self.known_coin(round, early | !self.honest, place)) {
             self.fix(round, (!coin, early), late, place, forged);
             let v = Value::from(!coin);
             self.forge_all(early, place, &[(Step::Echo4, Value::Bottom), (Step::Echo4, v)], forged);
@@ -112,10 +126,10 @@ impl Siege {
         true
     }
 
-    /// The coin that the shares of some nodes and the faulty ones make, if they are all out.
+    /// The coin that the shares of some nodes make, if all honest ones of them are out.
     fn known_coin(&self, round: &Round, of: Nodes, place: Place) -> Option<bool> {
-        let of = || self.honest_nodes().filter(|node| contains(of, *node));
-        let all_known = of().all(|node| round.sights[node].has_released);
+        let of = || (0..self.n).filter(|node| contains(of, *node));
+        let all_known = of().all(|node| round.sights[node].has_released || !contains(self.honest, node));
         let smallest = of().map(|node| self.output(node, place)).min();
         smallest.filter(|_| all_known).map(|output| output[31] & 1 == 1)
     }
@@ -123,12 +137,13 @@ impl Siege {
     /// Chooses which shares are seen, once all honest ones are out; false when the round is lost.
     fn plan_coin(&self, round: &mut Round, place: Place, forged: &mut Vec<Forged>) -> bool {
         let (instance, number) = place;
-        let Some((v, _)) = round.values.filter(|_| round.tactic != Tactic::AllCoins) else { return true };
-        let all_released = self.honest_nodes().all(|node| round.sights[node].has_released);
-        if round.coin.is_some() || !all_released || number < FIRST_COIN_ROUND {
+        let Some((v, _)) = round.values else { return true };
+        let is_time = self.honest_nodes().all(|node| round.sights[node].has_released);
+        if round.coin.is_some() || !is_time || number < FIRST_COIN_ROUND {
             return true;
         }
         let splits = self.goal == Goal::HoldBySplitting;
+        let has_windows = self.goal.has_windows();
         let helps = |node: usize| (self.output(node, place)[31] & 1 == 1) != v;
         let mut ranked: Vec<usize> = (0..self.n).collect();
         ranked.sort_by_key(|node| self.output(*node, place));
@@ -147,6 +162,10 @@ impl Siege {
             if round.tactic == Tactic::Bluff {
                 let proof = vec![from as u8; 16];
                 self.forge(from, self.honest, &Vote::Coin { instance, round: number, proof }, forged);
+            } else if has_windows {
+                let proof = self.share(from, place);
+                self.forge(from, self.honest, &share, forged);
+                self.forge(from, self.honest, &Vote::CoinMin { instance, round: number, owner: from, proof }, forged);
             } else if helps(from) {
                 self.forge(from, self.honest, &share, forged);
             }
@@ -230,7 +249,13 @@ impl Siege {
 
 /// Some of `nodes`, but not all: neither is empty if there are two.
 pub(super) fn proper_part(nodes: Nodes, chance: &mut Chance) -> Nodes {
+    let members = nodes.count_ones() as usize;
+    let count = if members > 1 { 1 + chance.index(members - 1) } else { 0 };
+    some(nodes, count, chance)
+}
+
+/// So many of `nodes`.
+fn some(nodes: Nodes, count: usize, chance: &mut Chance) -> Nodes {
     let mut members: Vec<usize> = (0..128).filter(|node| contains(nodes, *node)).collect();
-    let count = if members.len() > 1 { 1 + chance.index(members.len() - 1) } else { 0 };
     (0..count).fold(0, |part, _| part | 1 << members.swap_remove(chance.index(members.len())))
 }

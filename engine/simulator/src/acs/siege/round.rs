@@ -3,7 +3,7 @@
 use constellation_acs::{Step, Value};
 
 use super::sight::Sight;
-use super::{Nodes, contains};
+use super::{Nodes, Siege, contains};
 use crate::votes::Vote;
 
 /// How a round is fought.
@@ -14,8 +14,8 @@ pub(super) enum Tactic {
     Hold,
     /// As above with v = 1, and forged shares as small as can be.
     Bluff,
-    /// Everybody goes on with its coin, and sees as few shares as it must.
-    AllCoins,
+    /// Everybody goes on with its coin.
+    Scatter,
     /// The late ones vote only when the others' shares are out, and then for the bit that the coin is not.
     Late { late: Nodes },
     /// Some are to decide v, the rest to go on with something else; everybody sees v's echo4 first, or only those.
@@ -75,7 +75,7 @@ impl Round {
     }
 
     /// Whether the vote may reach `to`, which is in this round.
-    pub fn is_open(&self, (from, to): (usize, usize), vote: &Vote, honest: Nodes, quorum: u32) -> bool {
+    pub fn is_open(&self, (from, to): (usize, usize), vote: &Vote, siege: &Siege) -> bool {
         if !self.is_begun {
             return false;
         }
@@ -83,7 +83,7 @@ impl Round {
         match (self.tactic, self.values) {
             (Tactic::Late { late }, _) if is_first_part => self.is_open_late(late, to, vote),
             (_, None) => false,
-            (_, Some((v, bottoms))) => self.is_open_planned((v, bottoms), (from, to), vote, honest, quorum),
+            (_, Some((v, bottoms))) => self.is_open_planned((v, bottoms), (from, to), vote, siege),
         }
     }
 
@@ -92,10 +92,10 @@ impl Round {
         (v, bottoms): (bool, Nodes),
         (from, to): (usize, usize),
         vote: &Vote,
-        honest: Nodes,
-        quorum: u32,
+        siege: &Siege,
     ) -> bool {
         let (v, sight) = (Value::from(v), &self.sights[to]);
+        let &Siege { honest, quorum, .. } = siege;
         match vote {
             Vote::Agree { step: Step::Echo, value, .. } => *value == v || sight.has_cast(Step::Echo3),
             Vote::Agree { step: Step::Echo2, .. } => true,
@@ -119,20 +119,17 @@ impl Round {
                 };
                 is_wanted || !contains(honest, from)
             }),
-            Vote::Coin { .. } | Vote::CoinMin { .. } => self.is_open_to_coin((from, to), quorum),
+            Vote::Coin { .. } | Vote::CoinMin { .. } => self.is_open_to_coin((from, to), siege),
             Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => true,
         }
     }
 
-    fn is_open_to_coin(&self, (from, to): (usize, usize), quorum: u32) -> bool {
+    fn is_open_to_coin(&self, (from, to): (usize, usize), siege: &Siege) -> bool {
         let sight = &self.sights[to];
-        if self.tactic == Tactic::AllCoins {
-            // One after the other, and not before each can be the last.
-            return self.ends.is_some();
-        }
         self.coin.as_ref().is_some_and(|plan| {
             let is_ready = plan.first.is_none_or(|first| contains(sight.shares, first) || from == first);
-            is_ready && !contains(plan.hidden, from) && sight.coin(quorum).is_none()
+            let is_seen = siege.hears_shares(from, to) && !contains(plan.hidden, from);
+            is_ready && is_seen && sight.coin(siege.quorum).is_none()
         })
     }
 
