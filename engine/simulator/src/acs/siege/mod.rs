@@ -101,8 +101,7 @@ struct Target {
 impl Siege {
     pub fn new(n: usize, faulty: Vec<usize>, goal: Goal, seed: u64, chance: &mut Chance) -> Self {
         let faulty_max = super::faulty_max(n);
-        let all: Nodes = if n == 128 { !0 } else { (1 << n) - 1 };
-        let honest = faulty.iter().fold(all, |honest, node| honest & !(1 << node));
+        let honest = faulty.iter().fold(all(n), |honest, node| honest & !(1 << node));
         let mut targets: Vec<_> = (0..n).map(|_| None).collect();
         for instance in chance.nodes(faulty_max.min(TARGETS_MAX), n) {
             let early = plan::proper_part(honest, chance);
@@ -120,6 +119,10 @@ impl Siege {
     pub fn held(&self) -> Option<u16> {
         let held = |target: &Option<Target>| target.as_ref().is_some_and(|target| target.is_held);
         self.targets.iter().position(held).map(|instance| instance as u16)
+    }
+
+    fn all(&self) -> Nodes {
+        all(self.n)
     }
 
     /// Whether `to` is to hear of shares from a node: anybody, or one of the n−f from itself on.
@@ -220,6 +223,10 @@ impl Target {
         }
         &mut self.rounds[index]
     }
+}
+
+fn all(n: usize) -> Nodes {
+    !0 >> (Nodes::BITS as usize - n)
 }
 
 /// The round of an agreement that a vote belongs to.

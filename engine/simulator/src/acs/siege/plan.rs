@@ -45,6 +45,7 @@ impl Siege {
         };
         let bottoms = match round.tactic {
             Tactic::Scatter => self.honest,
+            Tactic::Doubt => some(self.honest, 1 + chance.index((self.n - self.quorum as usize).max(1)), chance),
             Tactic::Decide { .. } if chance.one_in(2) => 0,
             _ => proper_part(self.honest, chance),
         };
@@ -58,7 +59,7 @@ impl Siege {
 
     fn tactic(&self, number: u32, chance: &mut Chance) -> Tactic {
         if number < FIRST_COIN_ROUND {
-            return Tactic::Hold;
+            return if self.goal == Goal::HoldUnbound { Tactic::Doubt } else { Tactic::Hold };
         }
         let part = |chance: &mut Chance| proper_part(self.honest, chance);
         match self.goal {

@@ -12,7 +12,9 @@ pub(super) enum Tactic {
     /// v before the first share, ends once the coins are known.
     #[default]
     Hold,
-    /// As above with v = 1, and forged shares as small as can be.
+    /// As above, but bottoms cast echo3(⊥) themselves, and nobody approves more than it must.
+    Doubt,
+    /// As Hold with v = 1, and forged shares as small as can be.
     Bluff,
     /// Everybody goes on with its coin.
     Scatter,
@@ -83,6 +85,7 @@ impl Round {
         match (self.tactic, self.values) {
             (Tactic::Late { late }, _) if is_first_part => self.is_open_late(late, to, vote),
             (_, None) => false,
+            (Tactic::Doubt, Some(values)) => self.is_open_doubtful(values, to, vote, siege),
             (_, Some((v, bottoms))) => self.is_open_planned((v, bottoms), (from, to), vote, siege),
         }
     }
@@ -121,6 +124,23 @@ impl Round {
             }),
             Vote::Coin { .. } | Vote::CoinMin { .. } => self.is_open_to_coin((from, to), siege),
             Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => true,
+        }
+    }
+
+    fn is_open_doubtful(&self, (v, bottoms): (bool, Nodes), to: usize, vote: &Vote, siege: &Siege) -> bool {
+        let Vote::Agree { step, value, .. } = vote else { return true };
+        let (sight, v, is_bottom) = (&self.sights[to], Value::from(v), contains(bottoms, to));
+        match step {
+            Step::Echo if *value == v => true,
+            Step::Echo if is_bottom => sight.has_cast(Step::Echo2),
+            // With this one, and its own in answer, it does not approve yet.
+            Step::Echo => sight.has_cast(Step::Echo3) && sight.echoes(*value) + 2 < siege.quorum,
+            Step::Echo2 => !is_bottom || sight.has_cast(Step::Echo3),
+            _ => {
+                !is_bottom
+                    || *value == Value::Bottom
+                    || (bottoms | !siege.honest) & siege.all() & !sight.doubters() == 0
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) struct Sight {
     pub has_released: bool,
     has_cast_smallest: bool,
     echo: [Nodes; 3],
+    echo3: [Nodes; 3],
     echo4: [Nodes; 3],
     /// Whose shares it has by themselves.
     pub shares: Nodes,
@@ -43,6 +44,7 @@ impl Sight {
     pub fn on_delivered(&mut self, from: usize, vote: &Vote) {
         match vote {
             Vote::Agree { step: Step::Echo, value, .. } => self.echo[*value as usize] |= 1 << from,
+            Vote::Agree { step: Step::Echo3, value, .. } => self.echo3[*value as usize] |= 1 << from,
             Vote::Agree { step: Step::Echo4, value, .. } => self.echo4[*value as usize] |= 1 << from,
             Vote::Coin { proof, .. } => {
                 self.shares |= 1 << from;
@@ -66,7 +68,16 @@ impl Sight {
     }
 
     pub fn approves(&self, value: Value, quorum: u32) -> bool {
-        self.echo[value as usize].count_ones() >= quorum
+        self.echoes(value) >= quorum
+    }
+
+    pub fn echoes(&self, value: Value) -> u32 {
+        self.echo[value as usize].count_ones()
+    }
+
+    /// Who told it that it has cast echo3(⊥).
+    pub fn doubters(&self) -> Nodes {
+        self.echo3[Value::Bottom as usize]
     }
 
     pub fn approves_second(&self, value: Value, quorum: u32) -> bool {
