@@ -109,6 +109,8 @@ impl Round {
             Vote::Agree { step: Step::Echo4, value, .. } => {
                 let first = match self.tactic {
                     Tactic::Decide { first } if contains(first, to) => v,
+                    // It would echo what f+1 have echoed, and then not what it comes to itself.
+                    Tactic::Late { late } if contains(late, to) && !sight.has_cast(Step::Echo4) => v,
                     _ => Value::Bottom,
                 };
                 *value == first || sight.has_cast(Step::Echo5)
