@@ -46,6 +46,8 @@ pub enum Adversary {
     ForgedShares,
     /// Every node sees as few coin shares as it must, and others than its neighbours.
     ScatteredShares,
+    /// As coin-splitting, while one node hears nothing; then the others need that node.
+    Outrunning,
     /// Delays and forges votes so that some decide what the others need not.
     SplitDecision,
     /// Every faulty node and the order of messages by chance, all of the above together.
@@ -54,7 +56,7 @@ pub enum Adversary {
 
 impl Adversary {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InStep,
         Self::RandomOrder,
         Self::LastFirst,
@@ -75,6 +77,7 @@ impl Adversary {
         Self::Unbinding,
         Self::ForgedShares,
         Self::ScatteredShares,
+        Self::Outrunning,
         Self::SplitDecision,
         Self::Mixed,
     ];
@@ -123,6 +126,9 @@ impl Adversary {
             Self::ForgedShares => ("forged-shares", "as coin-aware, with forged shares that would be the smallest"),
             Self::ScatteredShares => {
                 ("scattered-shares", "every node sees as few coin shares as it must, and others than its neighbours")
+            }
+            Self::Outrunning => {
+                ("outrunning", "as coin-splitting, while one node hears nothing; then the others need that node")
             }
             Self::SplitDecision => {
                 ("split-decision", "delays and forges votes so that some decide what others need not")

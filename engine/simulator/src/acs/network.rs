@@ -11,7 +11,7 @@ use super::nodes::{Endpoint, Liar, payload};
 use super::plan::{Nature, Order, Plan};
 use super::queue::{Packet, Queue};
 use super::report::{Report, Tally};
-use super::siege::{Forged, Goal, Siege, contains};
+use super::siege::{Forged, Siege, contains};
 use crate::chance::Chance;
 use crate::said::Said;
 use crate::votes::{Bytes, Vote, encode, message_of, votes_of};
@@ -424,7 +424,7 @@ impl Network {
     /// A scheduler that cannot split coins must not hold a round.
     fn check_siege(&self) -> Result<(), Violation> {
         match (&self.plan.order, self.siege.as_ref().and_then(Siege::held)) {
-            (Order::Siege(goal), Some(instance)) if *goal != Goal::HoldBySplitting => {
+            (Order::Siege(goal), Some(instance)) if !goal.may_hold() => {
                 Err(Violation::Held { instance, rounds: goal.rounds_max() })
             }
             _ => Ok(()),

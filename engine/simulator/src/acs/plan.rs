@@ -108,6 +108,7 @@ impl Plan {
             | Adversary::Unbinding
             | Adversary::ForgedShares
             | Adversary::ScatteredShares
+            | Adversary::Outrunning
             | Adversary::SplitDecision => return,
             Adversary::Replay => (self.repeat_one_in, self.replay_one_in) = (3, 20 * n),
             _ if chance.one_in(2) => (self.repeat_one_in, self.replay_one_in) = (20, 1000),
@@ -150,6 +151,7 @@ fn nature(adversary: Adversary, n: usize, chance: &mut Chance) -> Nature {
         | Adversary::Unbinding
         | Adversary::ForgedShares
         | Adversary::ScatteredShares
+        | Adversary::Outrunning
         | Adversary::SplitDecision => Nature::Besieger,
         Adversary::RandomOrder
         | Adversary::LastFirst
@@ -193,6 +195,7 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
         Adversary::Unbinding => Order::Siege(Goal::HoldUnbound),
         Adversary::ForgedShares => Order::Siege(Goal::HoldByForgery),
         Adversary::ScatteredShares => Order::Siege(Goal::HoldByScattering),
+        Adversary::Outrunning => Order::Siege(Goal::Outrun),
         Adversary::SplitDecision => Order::Siege(Goal::Disagree),
         Adversary::Silence
         | Adversary::Lies

@@ -21,7 +21,10 @@
 //! on, cyclically, until its coin is known. Some of those f to n−f−1 places further are honest, and between them and itself they have heard all n, so
 //! with the coin's quorums in place everybody's smallest share is the smallest of all.
 //!
-//! Where a plan fails, or nothing is left to deliver, it gives the agreement up and lets everything through: links are reliable.
+//! **How it outruns a node.** While it holds an agreement one honest node hears nothing of it; then the faulty fall silent, and the others need that
+//! node, which could not store what they said in rounds so far ahead.
+//!
+//! Where a plan fails, somebody has decided, or nothing is left to deliver, it gives the agreement up and lets everything through: links are reliable.
 
 mod plan;
 mod round;
@@ -59,6 +62,8 @@ pub(crate) enum Goal {
     HoldByForgery,
     /// No end, by coins that differ though no share's value is looked at.
     HoldByScattering,
+    /// As `HoldBySplitting`, while one honest node hears nothing; then it lets go.
+    Outrun,
     /// Two ends.
     Disagree,
 }
@@ -68,8 +73,13 @@ impl Goal {
     pub fn rounds_max(self) -> u32 {
         match self {
             Self::Hold | Self::HoldBySplitting | Self::HoldByForgery | Self::Disagree => 40,
-            Self::HoldUnbound | Self::HoldByScattering => 8,
+            Self::HoldUnbound | Self::HoldByScattering | Self::Outrun => 8,
         }
+    }
+
+    /// Whether no claim excludes that it holds an agreement until it gives up.
+    pub fn may_hold(self) -> bool {
+        matches!(self, Self::HoldBySplitting | Self::Outrun)
     }
 
     /// Every node is to hear of the shares of n−f others only, whatever their values.
@@ -82,7 +92,9 @@ pub(crate) struct Siege {
     n: usize,
     quorum: u32,
     faulty: Vec<usize>,
+    /// All others, but for the one that it outruns.
     honest: Nodes,
+    outrun: Option<usize>,
     goal: Goal,
     seed: u64,
     /// By instance.
@@ -102,12 +114,21 @@ impl Siege {
     pub fn new(n: usize, faulty: Vec<usize>, goal: Goal, seed: u64, chance: &mut Chance) -> Self {
         let faulty_max = super::faulty_max(n);
         let honest = faulty.iter().fold(all(n), |honest, node| honest & !(1 << node));
+        let outrun = (goal == Goal::Outrun && !faulty.is_empty()).then(|| {
+            loop {
+                let node = chance.index(n);
+                if contains(honest, node) {
+                    break node;
+                }
+            }
+        });
+        let honest = outrun.map_or(honest, |node| honest & !(1 << node));
         let mut targets: Vec<_> = (0..n).map(|_| None).collect();
         for instance in chance.nodes(faulty_max.min(TARGETS_MAX), n) {
             let early = plan::proper_part(honest, chance);
             targets[instance] = Some(Target { early, rounds: Vec::new(), is_over: false, is_held: false });
         }
-        Self { n, quorum: (n - faulty_max) as u32, faulty, honest, goal, seed, targets }
+        Self { n, quorum: (n - faulty_max) as u32, faulty, honest, outrun, goal, seed, targets }
     }
 
     /// The agreements it attacks.
@@ -121,8 +142,8 @@ impl Siege {
         self.targets.iter().position(held).map(|instance| instance as u16)
     }
 
-    fn all(&self) -> Nodes {
-        all(self.n)
+    fn faulty_set(&self) -> Nodes {
+        self.faulty.iter().fold(0, |set, node| set | 1 << node)
     }
 
     /// Whether `to` is to hear of shares from a node: anybody, or one of the n−f from itself on.
@@ -139,6 +160,11 @@ impl Siege {
     pub fn on_cast(&mut self, node: usize, votes: &[Vote], chance: &mut Chance, forged: &mut Vec<Forged>) {
         let mut places = Vec::new();
         for vote in votes {
+            if let Vote::Decided { instance, .. } = vote
+                && let Some(target) = &mut self.targets[usize::from(*instance)]
+            {
+                target.is_over = true;
+            }
             let Some((instance, round)) = place(vote) else { continue };
             let Some(target) = &mut self.targets[usize::from(instance)] else { continue };
             target.round_mut(round, self.n).sights[node].on_cast(node, vote);
@@ -185,7 +211,7 @@ impl Siege {
         };
         let Some(Some(target)) = self.targets.get(instance) else { return true };
         if target.is_over || !contains(self.honest, to) {
-            return true;
+            return target.is_over || self.outrun != Some(to);
         }
         let has_estimate = |round: usize| target.rounds.get(round).is_some_and(|r| r.sights[to].estimate.is_some());
         let Some((_, number)) = place(vote) else {

@@ -45,8 +45,9 @@ impl Siege {
         };
         let bottoms = match round.tactic {
             Tactic::Scatter => self.honest,
-            Tactic::Doubt => some(self.honest, 1 + chance.index((self.n - self.quorum as usize).max(1)), chance),
-            Tactic::Decide { .. } if chance.one_in(2) => 0,
+            Tactic::Doubt => self.few(chance),
+            Tactic::Decide { first } if first != self.honest && chance.one_in(2) => 0,
+            Tactic::Strand { first } => self.honest & !first,
             _ => proper_part(self.honest, chance),
         };
         self.fix(round, (!coin, bottoms), self.honest, place, forged);
@@ -61,13 +62,16 @@ impl Siege {
         if number < FIRST_COIN_ROUND {
             return if self.goal == Goal::HoldUnbound { Tactic::Doubt } else { Tactic::Hold };
         }
-        let part = |chance: &mut Chance| proper_part(self.honest, chance);
         match self.goal {
-            Goal::Hold | Goal::HoldBySplitting => Tactic::Hold,
+            Goal::Hold | Goal::HoldBySplitting | Goal::Outrun => Tactic::Hold,
             Goal::HoldUnbound => Tactic::Late { late: 0 },
             Goal::HoldByForgery => Tactic::Bluff,
             Goal::HoldByScattering => Tactic::Scatter,
-            Goal::Disagree => Tactic::Decide { first: if chance.one_in(2) { self.honest } else { part(chance) } },
+            Goal::Disagree => match chance.below(3) {
+                0 => Tactic::Decide { first: self.honest },
+                1 => Tactic::Decide { first: proper_part(self.honest, chance) },
+                _ => Tactic::Strand { first: self.few(chance) },
+            },
         }
     }
 
@@ -76,8 +80,10 @@ impl Siege {
         round.values = Some((v, bottoms));
         let (v, other) = (Value::from(v), Value::from(!v));
         self.forge_all(to, place, &[(Step::Echo, v), (Step::Echo, other), (Step::Echo2, v)], forged);
-        if place.1 >= FIRST_COIN_ROUND {
-            self.forge_all(to, place, &[(Step::Echo4, Value::Bottom), (Step::Echo4, v)], forged);
+        match round.tactic {
+            Tactic::Strand { first } => self.forge_all(first, place, &[(Step::Echo4, v)], forged),
+            _ if place.1 < FIRST_COIN_ROUND => {}
+            _ => self.forge_all(to, place, &[(Step::Echo4, Value::Bottom), (Step::Echo4, v)], forged),
         }
         self.forge_all(to & bottoms, place, &[(Step::Echo3, Value::Bottom)], forged);
         self.forge_all(to & !bottoms, place, &[(Step::Echo3, v)], forged);
@@ -110,7 +116,9 @@ impl Siege {
         for bit in [false, true] {
             let camp = self.honest & !late & if bit { round.ones } else { !round.ones };
             let (bit, other) = (Value::from(bit), Value::from(!bit));
-            let votes = [(Step::Echo, bit), (Step::Echo, other), (Step::Echo2, bit), (Step::Echo3, Value::Bottom)];
+            // One of the two echo3 is for nothing, if the first vote stands.
+            let votes = [(Step::Echo, bit), (Step::Echo, other), (Step::Echo2, bit)];
+            let votes = [&votes[..], &[(Step::Echo3, Value::Bottom), (Step::Echo3, bit)]].concat();
             self.forge_all(camp, place, &votes, forged);
         }
     }
@@ -143,13 +151,15 @@ impl Siege {
         if round.coin.is_some() || !is_time || number < FIRST_COIN_ROUND {
             return true;
         }
-        let splits = self.goal == Goal::HoldBySplitting;
+        let splits = matches!(self.goal, Goal::HoldBySplitting | Goal::Outrun);
         let has_windows = self.goal.has_windows();
         let helps = |node: usize| (self.output(node, place)[31] & 1 == 1) != v;
         let mut ranked: Vec<usize> = (0..self.n).collect();
         ranked.sort_by_key(|node| self.output(*node, place));
         let smaller = ranked.iter().position(|node| helps(*node)).unwrap_or(self.n);
-        if splits && smaller as u32 > self.n as u32 - self.quorum {
+        // n−f shares must be left to be seen.
+        let hidden_max = self.n - self.quorum as usize - usize::from(self.outrun.is_some());
+        if splits && smaller > hidden_max {
             return false;
         }
         let (hidden, first) = if splits {
@@ -163,11 +173,13 @@ impl Siege {
             if round.tactic == Tactic::Bluff {
                 let proof = vec![from as u8; 16];
                 self.forge(from, self.honest, &Vote::Coin { instance, round: number, proof }, forged);
+            } else if matches!(round.tactic, Tactic::Strand { .. }) {
+                continue;
             } else if has_windows {
                 let proof = self.share(from, place);
                 self.forge(from, self.honest, &share, forged);
                 self.forge(from, self.honest, &Vote::CoinMin { instance, round: number, owner: from, proof }, forged);
-            } else if helps(from) {
+            } else if if splits { !contains(hidden, from) } else { helps(from) } {
                 self.forge(from, self.honest, &share, forged);
             }
             if let Some(owner) = first {
@@ -180,6 +192,9 @@ impl Siege {
 
     /// Chooses where everybody goes, once all coins are known; false when the round is lost.
     fn plan_ends(&self, round: &mut Round, place: Place, chance: &mut Chance, forged: &mut Vec<Forged>) -> bool {
+        if let Tactic::Strand { .. } = round.tactic {
+            return true;
+        }
         let Some(((v, _), plan)) = round.values.zip(round.coin.as_ref()) else { return true };
         let coin = |node: usize| round.sights[node].coin(self.quorum);
         let is_known = |node: usize| coin(node).is_some() || contains(plan.hidden, node);
@@ -194,9 +209,7 @@ impl Siege {
         let mut zeros =
             self.honest_nodes().filter(|node| is_zero(*node)).fold(0, |zeros: Nodes, node| zeros | 1 << node);
         let ends = match round.tactic {
-            Tactic::Decide { first } if first == self.honest => {
-                Ends { coin: 0, decide: proper_part(self.honest, chance) }
-            }
+            Tactic::Decide { first } if first == self.honest => Ends { coin: 0, decide: self.few(chance) },
             Tactic::Decide { first } => Ends { coin: self.honest & !first, decide: first },
             _ if zeros == 0 => return false,
             _ => {
@@ -224,6 +237,12 @@ impl Siege {
     fn honest_nodes(&self) -> impl Iterator<Item = usize> + Clone {
         let honest = self.honest;
         (0..self.n).filter(move |node| contains(honest, *node))
+    }
+
+    /// One honest node or several, f at most: too few to make the others decide.
+    fn few(&self, chance: &mut Chance) -> Nodes {
+        let faulty_max = self.n - self.quorum as usize;
+        some(self.honest, 1 + chance.index(faulty_max), chance)
     }
 
     fn share(&self, node: usize, (instance, round): Place) -> Vec<u8> {

@@ -22,6 +22,8 @@ pub(super) enum Tactic {
     Late { late: Nodes },
     /// Some are to decide v, the rest to go on with something else; everybody sees v's echo4 first, or only those.
     Decide { first: Nodes },
+    /// These alone are to output v, and alone hear the faulty nodes' echo4(v); nobody hears more of the faulty.
+    Strand { first: Nodes },
 }
 
 /// Where the nodes are to go from a round with a coin; who is in neither set, to v at grade 1.
@@ -109,6 +111,7 @@ impl Round {
             Vote::Agree { step: Step::Echo4, value, .. } => {
                 let first = match self.tactic {
                     Tactic::Decide { first } if contains(first, to) => v,
+                    Tactic::Strand { first } if contains(first, to) => v,
                     // It would echo what f+1 have echoed, and then not what it comes to itself.
                     Tactic::Late { late } if contains(late, to) && !sight.has_cast(Step::Echo4) => v,
                     _ => Value::Bottom,
@@ -116,7 +119,11 @@ impl Round {
                 *value == first || sight.has_cast(Step::Echo5)
             }
             Vote::Agree { step: Step::Echo5, value, .. } => self.ends.is_some_and(|ends| {
-                let is_doubtful = sight.approves_second(v, quorum) && sight.approves_second(Value::Bottom, quorum);
+                // Only then does it doubt before it decides.
+                let doubted = sight.votes(Step::Echo5, Value::Bottom) | sight.votes(Step::Echo5, v);
+                let is_doubtful = sight.approves_second(v, quorum)
+                    && sight.approves_second(Value::Bottom, quorum)
+                    && siege.faulty_set() & !doubted == 0;
                 let is_wanted = match (contains(ends.coin, to), contains(ends.decide, to)) {
                     (true, _) => *value == Value::Bottom,
                     (_, true) => *value == v,
@@ -141,7 +148,7 @@ impl Round {
             _ => {
                 !is_bottom
                     || *value == Value::Bottom
-                    || (bottoms | !siege.honest) & siege.all() & !sight.doubters() == 0
+                    || (bottoms | siege.faulty_set()) & !sight.votes(Step::Echo3, Value::Bottom) == 0
             }
         }
     }

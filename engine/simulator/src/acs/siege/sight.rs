@@ -14,9 +14,8 @@ pub(crate) struct Sight {
     /// It has released its share.
     pub has_released: bool,
     has_cast_smallest: bool,
-    echo: [Nodes; 3],
-    echo3: [Nodes; 3],
-    echo4: [Nodes; 3],
+    /// By step and value: whose votes it has.
+    votes: [[Nodes; 3]; 5],
     /// Whose shares it has by themselves.
     pub shares: Nodes,
     smallest_from: Nodes,
@@ -43,9 +42,7 @@ impl Sight {
     /// A vote that reached the node.
     pub fn on_delivered(&mut self, from: usize, vote: &Vote) {
         match vote {
-            Vote::Agree { step: Step::Echo, value, .. } => self.echo[*value as usize] |= 1 << from,
-            Vote::Agree { step: Step::Echo3, value, .. } => self.echo3[*value as usize] |= 1 << from,
-            Vote::Agree { step: Step::Echo4, value, .. } => self.echo4[*value as usize] |= 1 << from,
+            Vote::Agree { step, value, .. } => self.votes[*step as usize][*value as usize] |= 1 << from,
             Vote::Coin { proof, .. } => {
                 self.shares |= 1 << from;
                 self.look_at(proof);
@@ -54,7 +51,7 @@ impl Sight {
                 self.smallest_from |= 1 << from;
                 self.look_at(proof);
             }
-            Vote::Agree { .. } | Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => {}
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => {}
         }
     }
 
@@ -72,16 +69,16 @@ impl Sight {
     }
 
     pub fn echoes(&self, value: Value) -> u32 {
-        self.echo[value as usize].count_ones()
+        self.votes(Step::Echo, value).count_ones()
     }
 
-    /// Who told it that it has cast echo3(⊥).
-    pub fn doubters(&self) -> Nodes {
-        self.echo3[Value::Bottom as usize]
+    /// Whose votes for a value it has.
+    pub fn votes(&self, step: Step, value: Value) -> Nodes {
+        self.votes[step as usize][value as usize]
     }
 
     pub fn approves_second(&self, value: Value, quorum: u32) -> bool {
-        self.echo4[value as usize].count_ones() >= quorum
+        self.votes(Step::Echo4, value).count_ones() >= quorum
     }
 
     /// The coin as it stands at the node, once it has what it waits for.
