@@ -102,10 +102,13 @@ pub(crate) struct Siege {
 }
 
 /// A besieged agreement.
+#[derive(Default)]
 struct Target {
     /// Who may have the broadcast's READY votes before it has an estimate.
     early: Nodes,
     rounds: Vec<Round>,
+    /// Some honest node has decided: this is its last round.
+    is_decided: bool,
     is_over: bool,
     is_held: bool,
 }
@@ -126,7 +129,7 @@ impl Siege {
         let mut targets: Vec<_> = (0..n).map(|_| None).collect();
         for instance in chance.nodes(faulty_max.min(TARGETS_MAX), n) {
             let early = plan::proper_part(honest, chance);
-            targets[instance] = Some(Target { early, rounds: Vec::new(), is_over: false, is_held: false });
+            targets[instance] = Some(Target { early, ..Target::default() });
         }
         Self { n, quorum: (n - faulty_max) as u32, faulty, honest, outrun, goal, seed, targets }
     }
@@ -163,7 +166,7 @@ impl Siege {
             if let Vote::Decided { instance, .. } = vote
                 && let Some(target) = &mut self.targets[usize::from(*instance)]
             {
-                target.is_over = true;
+                target.is_decided = true;
             }
             let Some((instance, round)) = place(vote) else { continue };
             let Some(target) = &mut self.targets[usize::from(instance)] else { continue };
@@ -225,6 +228,10 @@ impl Siege {
     fn go_on(&mut self, instance: u16, number: u32, chance: &mut Chance, forged: &mut Vec<Forged>) {
         let Some(target) = &mut self.targets[usize::from(instance)] else { return };
         if target.is_over {
+            return;
+        }
+        if target.is_decided && !target.round_mut(number, self.n).is_begun {
+            target.is_over = true;
             return;
         }
         let mut round = std::mem::take(target.round_mut(number, self.n));
