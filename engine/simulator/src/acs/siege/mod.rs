@@ -156,7 +156,11 @@ impl Siege {
 
     /// Whether a faulty node's own machine is to be heard: not in besieged agreements.
     pub fn is_free(&self, vote: &Vote) -> bool {
-        place(vote).is_none_or(|(instance, _)| self.targets[usize::from(instance)].is_none())
+        let instance = match vote {
+            Vote::Decided { instance, .. } => Some(*instance),
+            _ => place(vote).map(|(instance, _)| instance),
+        };
+        instance.is_none_or(|instance| self.targets[usize::from(instance)].is_none())
     }
 
     /// An honest node has cast votes; the faulty nodes' answers are added to `forged`.
