@@ -112,11 +112,10 @@ impl Round {
                 let first = match self.tactic {
                     Tactic::Decide { first } if contains(first, to) => v,
                     Tactic::Strand { first } if contains(first, to) => v,
-                    // It would echo what f+1 have echoed, and then not what it comes to itself.
-                    Tactic::Late { late } if contains(late, to) && !sight.has_cast(Step::Echo4) => v,
                     _ => Value::Bottom,
                 };
-                *value == first || sight.has_cast(Step::Echo5)
+                // Before, it would echo what f+1 have echoed, and then not what it comes to itself.
+                sight.has_cast(Step::Echo4) && (*value == first || sight.has_cast(Step::Echo5))
             }
             Vote::Agree { step: Step::Echo5, value, .. } => self.ends.is_some_and(|ends| {
                 // Only then does it doubt before it decides.
