@@ -131,7 +131,7 @@ impl Round {
                 is_wanted || !contains(honest, from)
             }),
             Vote::Coin { .. } | Vote::CoinMin { .. } => self.is_open_to_coin((from, to), siege),
-            Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => true,
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => true,
         }
     }
 

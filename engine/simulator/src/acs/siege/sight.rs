@@ -34,7 +34,7 @@ impl Sight {
             }
             Vote::Coin { .. } => self.has_released = true,
             Vote::CoinMin { .. } => self.has_cast_smallest = true,
-            Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => {}
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => {}
         }
         self.on_delivered(me, vote);
     }
@@ -51,7 +51,7 @@ impl Sight {
                 self.smallest_from |= 1 << from;
                 self.look_at(proof);
             }
-            Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => {}
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => {}
         }
     }
 
