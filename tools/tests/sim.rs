@@ -21,16 +21,18 @@ fn a_run_of_common_subsets_is_reported_and_replays() {
 }
 
 #[test]
-fn all_adversaries_take_their_turns_and_threads_do_not_matter() {
+fn all_adversaries_and_sizes_take_their_turns_and_threads_do_not_matter() {
     let with_threads = |threads| {
-        let finished = run(&["sim", "acs", "--nodes", "4", "--runs", "6", "--threads", threads, "--json"]);
+        let finished = run(&["sim", "acs", "--nodes", "4,7", "--runs", "4", "--threads", threads, "--json"]);
         assert_eq!(finished.code, 0, "{finished:?}");
         finished.json()
     };
     let report = with_threads("1");
     let rows = report["rows"].as_array().unwrap();
-    assert!(rows.len() > 10 && rows.iter().all(|row| row["runs"] == 6), "{report}");
-    assert_eq!(report["runs"], 6 * rows.len());
+    assert!(rows.len() > 20 && rows.iter().all(|row| row["runs"] == 4), "{report}");
+    assert!(rows.iter().all(|row| row["unsafe_runs"] == 0 && row["stuck_runs"] == 0), "{report}");
+    assert_eq!(rows.iter().filter(|row| row["nodes"] == 7 && row["faulty"] == 2).count(), rows.len() / 2);
+    assert_eq!(report["runs"], 4 * rows.len());
     assert_eq!(report, with_threads("3"));
 }
 

@@ -7,7 +7,8 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use constellation_acs::mutant::{Guard, take_out};
-use constellation_simulator::acs::{Adversary, Scenario, faulty_max};
+use constellation_simulator::acs::{Adversary, Scenario};
+use constellation_simulator::scenario::faulty_max;
 
 /// Runs against one mutant with each adversary and size, at most.
 const SEEDS: u64 = 400;
