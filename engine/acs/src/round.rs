@@ -68,7 +68,8 @@ impl Round {
             (Step::Echo4, Some(b)) => cast(Value::from(!b)),
             _ => Value::ALL.into_iter().any(cast),
         };
-        if guard!(FirstVoteCounts, wrong, false) && guard!(OneVote, true, false) {
+        let wrong = guard!(OneVote, wrong, false);
+        if guard!(FirstVoteCounts, wrong, false) {
             return Counted::Wrong;
         }
         slot[value as usize].insert(from);
