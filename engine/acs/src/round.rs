@@ -68,8 +68,8 @@ impl Round {
             (Step::Echo4, Some(b)) => cast(Value::from(!b)),
             _ => Value::ALL.into_iter().any(cast),
         };
-        let wrong = guard!(OneVote, wrong, false);
-        if guard!(FirstVoteCounts, wrong, false) {
+        let is_refused = guard!(FirstVoteCounts, wrong, false);
+        if guard!(OneVote, is_refused, false) {
             return Counted::Wrong;
         }
         slot[value as usize].insert(from);
