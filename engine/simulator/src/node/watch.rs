@@ -134,8 +134,8 @@ impl Watch {
 
     /// A node sends something.
     pub fn on_send(&mut self, node: usize, message: &Message) {
-        match message {
-            &Message::Round { tier, round: number, ref message } => {
+        match *message {
+            Message::Round { tier, round: number, ref message } => {
                 let round = self.rounds.entry((node, tier, number)).or_default();
                 let seat = round.seat.unwrap_or(NO_SEAT);
                 let missing = round.journalled.missing(seat, message);
@@ -146,7 +146,7 @@ impl Watch {
                     self.found(Violation::NotJournalled { node, tier, round: number, what });
                 }
             }
-            &Message::Share { tier, round: number, share: Share { block, .. } } => {
+            Message::Share { tier, round: number, share: Share { block, .. } } => {
                 let round = self.rounds.entry((node, tier, number)).or_default();
                 if round.signed.replace(block).is_some_and(|before| before != block) {
                     self.found(Violation::Contradiction { node, tier, round: number, what: "two blocks".into() });
