@@ -108,6 +108,10 @@ impl Agreement {
         self.finished
     }
 
+    pub fn rounds_stored(&self) -> usize {
+        self.rounds.len()
+    }
+
     /// This node's input; ignored if it has one.
     pub fn input(&mut self, value: bool, coin: &impl Coin, out: &mut Outbox) {
         if self.current.is_none() && !self.finished {
@@ -244,7 +248,7 @@ impl Agreement {
             return None;
         }
         let last = self.current.unwrap_or(0).saturating_add(self.rounds_ahead_max);
-        if round > last {
+        if guard!(RoundsAhead, round > last, false) {
             let instance = self.instance;
             out.blame(from, FaultKind::TooFarAhead { instance, round });
             return None;
@@ -267,7 +271,7 @@ impl Agreement {
     }
 
     fn on_new_vote(&mut self, round: u32, coin: &impl Coin, out: &mut Outbox) {
-        if self.current >= Some(round) {
+        if guard!(RoundOrder, self.current >= Some(round), true) {
             self.step(round, coin, out);
         }
         self.advance(coin, out);
@@ -322,11 +326,12 @@ impl Agreement {
     fn count_decisions(&mut self, coin: &impl Coin, out: &mut Outbox) {
         for value in [false, true] {
             let by = self.decided_by[usize::from(value)].len();
-            if self.committee.is_quorum(by) {
+            let is_over = self.committee.is_quorum(by);
+            if guard!(HelpAfterDeciding, is_over, is_over || self.decided == Some(value)) {
                 self.decide(value, coin, out);
                 self.finished = true;
                 self.rounds = Vec::new();
-            } else if self.committee.has_honest(by) {
+            } else if guard!(DecidedHonest, self.committee.has_honest(by), by > 0) {
                 self.decide(value, coin, out);
                 self.input(value, coin, out);
             }

@@ -127,6 +127,11 @@ impl Broadcast {
         self.obtained.as_ref().filter(|_| self.delivered).map(|(_, payload)| payload)
     }
 
+    #[cfg(acs_mutants)]
+    pub fn has_payload(&self) -> bool {
+        self.obtained.is_some() || self.vouched.as_ref().is_some_and(|vouched| vouched.payload.is_some())
+    }
+
     /// My own payload; ignored if I already have one.
     pub fn propose(&mut self, payload: Arc<[u8]>, form: Form, out: &mut Outbox) {
         if self.vouched.is_some() {
@@ -159,7 +164,8 @@ impl Broadcast {
                 out.blame(from, FaultKind::TwoPayloads);
             }
         }
-        let first = from == self.proposer && self.vouched.is_none();
+        let first =
+            guard!(ProposerAlone, from == self.proposer, true) && guard!(EchoOnce, self.vouched.is_none(), true);
         let wanted = self.root_with_quorum().filter(|_| self.obtained.is_none());
         if !first && wanted.is_none() {
             return;
@@ -200,7 +206,7 @@ impl Broadcast {
         if needless {
             return;
         }
-        if !fragment.is_of(&root, &self.code, self.committee.n) {
+        if !guard!(Branch, fragment.is_of(&root, &self.code, self.committee.n), true) {
             return out.blame(from, FaultKind::BadBranch { proposer });
         }
         if mine {
@@ -220,6 +226,13 @@ impl Broadcast {
     pub fn on_vote(&mut self, from: usize, kind: Kind, root: Root, out: &mut Outbox) {
         let proposer = self.proposer;
         match (self.tally.count(from, kind, root), kind) {
+            #[cfg(acs_mutants)]
+            (Ok(Some(_)), Kind::Echo) if crate::mutant::is_out(crate::mutant::Guard::EchoHeld) => {
+                self.vote(Kind::Echo, root, out);
+                self.step(root, out);
+            }
+            #[cfg(acs_mutants)]
+            (Ok(Some(_)), _) if !crate::mutant::is_whole() => self.step(root, out),
             // Rules wait for f+1 or n−f votes.
             (Ok(Some(count)), _) if self.committee.is_threshold(count) => self.step(root, out),
             (Ok(_), _) => {}
@@ -338,14 +351,16 @@ impl Broadcast {
 
     /// The rules that a new vote or fragment for `root` can set off.
     fn step(&mut self, root: Root, out: &mut Outbox) {
-        let echoed = self.committee.is_quorum(self.tally.votes(Kind::Echo, &root).len());
+        let echoes = self.tally.votes(Kind::Echo, &root).len();
+        let echoed = guard!(EchoQuorum, self.committee.is_quorum(echoes), self.committee.has_honest(echoes));
         let ready = self.tally.votes(Kind::Ready, &root).len();
-        let deliverable = self.committee.is_quorum(ready);
+        let deliverable = guard!(ReadyQuorum, self.committee.is_quorum(ready), self.committee.has_honest(ready));
         if self.obtained.is_none() && !self.refused && (echoed || deliverable) {
             self.obtain(root, out);
         }
         let held = self.obtained.as_ref().is_some_and(|(held, _)| *held == root);
-        if (echoed && held) || self.committee.has_honest(ready) {
+        let relayed = guard!(ReadyHonest, self.committee.has_honest(ready), ready > 0);
+        if (echoed && held) || relayed {
             self.vote(Kind::Ready, root, out);
         }
         if deliverable && held && !self.delivered {
@@ -398,7 +413,7 @@ impl Broadcast {
 
     /// Casts my vote, unless I have cast one of this kind.
     fn vote(&mut self, kind: Kind, root: Root, out: &mut Outbox) {
-        if self.tally.has_voted(self.committee.me, kind) {
+        if guard!(EchoOnce, self.tally.has_voted(self.committee.me, kind), false) {
             return;
         }
         let (proposer, me) = (self.proposer, self.committee.me);

@@ -82,7 +82,7 @@ impl CoinRound {
         self.voted[phase as usize].insert(from);
         let known = matches!(&self.smallest, Some((_, smallest)) if *smallest == share);
         if !known {
-            let Some(output) = check(&share) else {
+            let Some(output) = guard!(ShareVerified, check(&share), Some(check(&share).unwrap_or_default())) else {
                 return Counted::Wrong;
             };
             if self.smallest.as_ref().is_none_or(|(low, _)| output < *low) {
@@ -99,7 +99,9 @@ impl CoinRound {
 
     /// The share that my COIN2 is to carry, when COIN1 is complete and I have not sent one.
     pub fn next_smallest(&mut self, committee: &Committee) -> Option<Share> {
-        if self.voted(Phase::Smallest, committee) || !committee.is_quorum(self.valid[Phase::Share as usize].len()) {
+        let shares = self.valid[Phase::Share as usize].len();
+        let is_complete = guard!(ShareQuorum, committee.is_quorum(shares), shares > 0);
+        if self.voted(Phase::Smallest, committee) || !is_complete {
             return None;
         }
         let (_, share) = self.smallest.clone()?;
@@ -120,7 +122,8 @@ impl CoinRound {
 
     /// The coin, once known.
     pub fn value(&self, committee: &Committee) -> Option<bool> {
-        if !committee.is_quorum(self.valid[Phase::Smallest as usize].len()) {
+        let votes = self.valid[Phase::Smallest as usize].len();
+        if !guard!(CoinQuorum, committee.is_quorum(votes), votes > 0) {
             return None;
         }
         let (output, _) = self.smallest.as_ref()?;

@@ -47,7 +47,7 @@ impl Gathered {
         }
         let payload_len = self.of(root).next()?.payload_len_bytes;
         let payload = code.decode(&pieces, payload_len);
-        let proper = coded_root(&payload, code) == *root;
+        let proper = guard!(Reencoded, coded_root(&payload, code) == *root, true);
         Some(if proper { Ok(payload) } else { Err(NoPayload) })
     }
 

@@ -48,6 +48,20 @@
 //! assert!(output.len() >= 3 && nodes.iter().all(|node| node.output() == Some(output)));
 //! ```
 
+/// What a rule demands; in a mutant that lacks the guard, what is left of it.
+#[cfg(not(acs_mutants))]
+macro_rules! guard {
+    ($name:ident, $holds:expr, $without:expr) => {
+        $holds
+    };
+}
+#[cfg(acs_mutants)]
+macro_rules! guard {
+    ($name:ident, $holds:expr, $without:expr) => {
+        if crate::mutant::is_out(crate::mutant::Guard::$name) { $without } else { $holds }
+    };
+}
+
 mod agreement;
 mod broadcast;
 mod codec;
@@ -59,6 +73,8 @@ mod fault;
 mod fragment;
 mod gathered;
 mod message;
+#[cfg(acs_mutants)]
+pub mod mutant;
 mod outbox;
 mod round;
 mod subset;

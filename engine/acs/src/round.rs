@@ -68,7 +68,8 @@ impl Round {
             (Step::Echo4, Some(b)) => cast(Value::from(!b)),
             _ => Value::ALL.into_iter().any(cast),
         };
-        if wrong {
+        let is_refused = guard!(FirstVoteCounts, wrong, false);
+        if guard!(OneVote, is_refused, false) {
             return Counted::Wrong;
         }
         slot[value as usize].insert(from);
@@ -80,6 +81,10 @@ impl Round {
     pub fn is_turning_point(&self, committee: &Committee, step: Step, value: Value) -> bool {
         let voters = self.voters(step);
         let is_threshold = |count| committee.is_threshold(count);
+        #[cfg(acs_mutants)]
+        if !crate::mutant::is_whole() {
+            return true;
+        }
         is_threshold(self.votes[step as usize][value as usize].len())
             || is_threshold(voters)
             || (step == Step::Echo && voters == 1)
@@ -116,6 +121,10 @@ impl Round {
             }
             self.release_share(place, coin, out);
         }
+        #[cfg(acs_mutants)]
+        if crate::mutant::is_out(crate::mutant::Guard::ShareAfterBinding) {
+            self.release_share(place, coin, out);
+        }
         self.step_second(place, out);
         if let Some(Share { owner, proof }) = self.coin.next_smallest(&place.committee) {
             out.vote(Vote::CoinMin { instance: place.instance, round: place.round, owner, proof });
@@ -125,27 +134,28 @@ impl Round {
     /// The binding crusader agreement over the estimates.
     fn step_first(&mut self, place: &Place, out: &mut Outbox) {
         let Committee { me, .. } = place.committee;
-        let quorum = |count| place.committee.is_quorum(count);
         self.amplify(place, Step::Echo, &Value::ALL[..2], out);
-        let echoes = self.votes[Step::Echo as usize];
-        let mut approved = Value::ALL[..2].iter().filter(|v| quorum(echoes[**v as usize].len()));
+        let mut approved = Value::ALL[..2].iter().filter(|value| self.is_carried(place, Step::Echo, **value));
         let first_approved = approved.next();
         let both_approved = approved.next().is_some();
         if let Some(value) = first_approved
-            && !self.voted(me, Step::Echo2)
+            && self.may_vote(me, Step::Echo2)
         {
             self.vote(place, Step::Echo2, *value, out);
         }
-        if !self.voted(me, Step::Echo3) {
+        if self.may_vote(me, Step::Echo3) {
             let carried = self.with_quorum(place, Step::Echo2);
-            if let Some(value) = carried.or(both_approved.then_some(Value::Bottom)) {
+            let is_doubtful = guard!(BothApprovedForEcho3, both_approved, first_approved.is_some());
+            if let Some(value) = carried.or(is_doubtful.then_some(Value::Bottom)) {
                 self.vote(place, Step::Echo3, value, out);
             }
         }
         if self.bound.is_none() {
             // n−f echo3 of ⊥ alone include an honest one, but its approvals may still be on their way.
             let carried = self.with_quorum(place, Step::Echo3);
-            let any = both_approved && quorum(self.voters(Step::Echo3));
+            let voters = self.voters(Step::Echo3);
+            let any = guard!(BothApprovedForBottom, both_approved, true)
+                && guard!(BottomQuorum, place.committee.is_quorum(voters), place.committee.has_honest(voters));
             self.bound = carried.filter(|value| *value != Value::Bottom).or(any.then_some(Value::Bottom));
         }
     }
@@ -154,7 +164,7 @@ impl Round {
     fn step_second(&mut self, place: &Place, out: &mut Outbox) {
         self.amplify(place, Step::Echo4, &Value::ALL, out);
         if let Some(value) = self.with_quorum(place, Step::Echo4)
-            && !self.voted(place.committee.me, Step::Echo5)
+            && self.may_vote(place.committee.me, Step::Echo5)
         {
             self.vote(place, Step::Echo5, value, out);
         }
@@ -164,7 +174,8 @@ impl Round {
     fn amplify(&mut self, place: &Place, step: Step, values: &[Value], out: &mut Outbox) {
         for &value in values {
             let echoes = self.votes[step as usize][value as usize];
-            if place.committee.has_honest(echoes.len()) && !echoes.contains(place.committee.me) {
+            let is_due = guard!(EchoHonest, place.committee.has_honest(echoes.len()), echoes.len() > 0);
+            if is_due && !echoes.contains(place.committee.me) {
                 self.vote(place, step, value, out);
             }
         }
@@ -191,7 +202,10 @@ impl Round {
     }
 
     fn outcome_with_fixed(&self, coin: bool) -> Option<Outcome> {
-        self.bound.map(|value| Outcome { estimate: value.bit().unwrap_or(coin), decide: value.bit() == Some(coin) })
+        self.bound.map(|value| Outcome {
+            estimate: value.bit().unwrap_or(coin),
+            decide: guard!(DecideCoin, value.bit() == Some(coin), value.bit().is_some()),
+        })
     }
 
     fn outcome_graded(&self, place: &Place) -> Option<Outcome> {
@@ -201,14 +215,14 @@ impl Round {
             Some(None) => return settled(self.coin.value(&place.committee)?, false),
             None => {}
         }
-        let approved = |value: &Value| {
-            let echoes = self.votes[Step::Echo4 as usize][*value as usize];
-            place.committee.is_quorum(echoes.len())
-        };
+        let approved = |value: &Value| self.is_carried(place, Step::Echo4, *value);
         let mut approved = Value::ALL.into_iter().filter(approved);
         // ⊥ comes last, so of two approved values the first is the bit.
         let (first, _) = (approved.next()?, approved.next()?);
-        if place.committee.is_quorum(self.voters(Step::Echo5)) { settled(first.bit()?, false) } else { None }
+        if !place.committee.is_quorum(self.voters(Step::Echo5)) {
+            return None;
+        }
+        settled(guard!(GradeOne, first.bit()?, self.coin.value(&place.committee)?), false)
     }
 
     /// My votes of this round, for a node that could not store them when they were cast.
@@ -244,9 +258,22 @@ impl Round {
 
     /// The value that n−f have voted for.
     fn with_quorum(&self, place: &Place, step: Step) -> Option<Value> {
-        let slot = &self.votes[step as usize];
-        let quorum = |value: &Value| place.committee.is_quorum(slot[*value as usize].len());
-        Value::ALL.into_iter().find(quorum)
+        Value::ALL.into_iter().find(|value| self.is_carried(place, step, *value))
+    }
+
+    /// Whether n−f have voted for a value.
+    fn is_carried(&self, place: &Place, step: Step, value: Value) -> bool {
+        let votes = self.votes[step as usize][value as usize].len();
+        #[cfg(acs_mutants)]
+        if crate::mutant::is_quorum_out(step) {
+            return place.committee.has_honest(votes);
+        }
+        place.committee.is_quorum(votes)
+    }
+
+    /// Whether my vote in a once-only step is still to be cast.
+    fn may_vote(&self, me: usize, step: Step) -> bool {
+        guard!(OneVote, !self.voted(me, step), true)
     }
 }
 

@@ -196,6 +196,11 @@ impl<C: Coin> Subset<C> {
         self.output.is_some() && self.agreements.iter().all(Agreement::is_finished)
     }
 
+    /// Rounds of all agreements whose votes are stored: bounded by the rounds I have entered, whatever peers send.
+    pub fn rounds_stored(&self) -> usize {
+        self.agreements.iter().map(Agreement::rounds_stored).sum()
+    }
+
     fn on_vote(&mut self, from: usize, vote: Vote) {
         let Self { coin, broadcasts, agreements, out, .. } = self;
         let known = match vote {
@@ -234,6 +239,9 @@ impl<C: Coin> Subset<C> {
     fn restore_entry(&mut self, entry: JournalEntry) {
         let me = self.committee.me;
         match entry {
+            #[cfg(acs_mutants)]
+            JournalEntry::Held { proposer, .. } | JournalEntry::HeldFragment { proposer, .. }
+                if proposer != me && crate::mutant::is_out(crate::mutant::Guard::PayloadsRestored) => {}
             JournalEntry::Held { proposer, payload } if proposer == me => {
                 self.proposed = true;
                 self.broadcasts[me].distribute(payload, &mut self.out);
@@ -250,7 +258,7 @@ impl<C: Coin> Subset<C> {
                 }
             }
             JournalEntry::Sent(Message::Votes(votes)) => {
-                for vote in votes {
+                for vote in guard!(VotesRestored, votes, Vec::new()) {
                     self.restore_vote(vote);
                 }
             }
@@ -303,12 +311,12 @@ impl<C: Coin> Subset<C> {
         }
         let (coin, out) = (&self.coin, &mut self.out);
         for (broadcast, agreement) in self.broadcasts.iter().zip(&mut self.agreements) {
-            if broadcast.delivered().is_some() {
+            if guard!(InputAfterDelivery, broadcast.delivered().is_some(), broadcast.has_payload()) {
                 agreement.input(true, coin, out);
             }
         }
-        let ones = self.agreements.iter().filter(|agreement| agreement.decided() == Some(true));
-        if self.committee.is_quorum(ones.count() as u32) {
+        let ones = self.agreements.iter().filter(|agreement| agreement.decided() == Some(true)).count() as u32;
+        if guard!(InputZeroLate, self.committee.is_quorum(ones), ones > 0) {
             for agreement in &mut self.agreements {
                 agreement.input(false, coin, out);
             }

@@ -20,4 +20,5 @@ pub mod acs;
 pub mod chance;
 pub mod node;
 mod said;
+pub mod scenario;
 mod votes;

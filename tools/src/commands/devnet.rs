@@ -14,7 +14,7 @@ use crate::signals::StopSignal;
 use constellation_chain::GenesisStar;
 use constellation_node::JournalSync;
 use constellation_node::api::Client;
-use constellation_simulator::acs::faulty_max;
+use constellation_simulator::scenario::faulty_max;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

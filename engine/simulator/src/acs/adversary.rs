@@ -1,124 +1,33 @@
 //! The adversaries by name. What each does is in `plan`, `nodes` and `siege`.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
-
-/// Who orders the messages and what the faulty nodes do. What a name leaves open (order, lies, repeats) the seed chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Adversary {
-    /// Every message takes one delay; faulty nodes are silent.
-    InStep,
-    /// Messages arrive in random order.
-    RandomOrder,
-    /// The last message sent arrives first.
-    LastFirst,
-    /// One node's links deliver when nothing else is left.
-    SlowNode,
-    /// Some links deliver when nothing else is left.
-    SlowLinks,
-    /// Two sides that hear each other after a while only.
-    Partition,
-    /// Faulty nodes say nothing.
-    Silence,
-    /// Faulty nodes drop, change and invent votes.
-    Lies,
-    /// Faulty nodes tell two halves two payloads and opposite votes.
-    Equivocation,
-    /// Faulty nodes send fragments that are wrong, or no payload's.
-    WrongShards,
-    /// A faulty node runs twice, each instance speaking to one half.
-    Twins,
-    /// Faulty nodes vote up to 10,000 rounds ahead.
-    Flood,
-    /// Old messages come again and again.
-    Replay,
-    /// Honest nodes crash at any step and come back from their journals.
-    Restart,
-    /// Delays votes, knowing each coin share once it is sent, to keep the round's value away from the coin.
-    CoinAware,
-    /// As coin-aware, and delays coin shares by their values, to split the coin.
-    CoinSplitting,
-    /// Every faulty node and the order of messages by chance, all of the above together.
-    Mixed,
-}
-
-impl Adversary {
-    /// All of them.
-    pub const ALL: [Self; 17] = [
-        Self::InStep,
-        Self::RandomOrder,
-        Self::LastFirst,
-        Self::SlowNode,
-        Self::SlowLinks,
-        Self::Partition,
-        Self::Silence,
-        Self::Lies,
-        Self::Equivocation,
-        Self::WrongShards,
-        Self::Twins,
-        Self::Flood,
-        Self::Replay,
-        Self::Restart,
-        Self::CoinAware,
-        Self::CoinSplitting,
-        Self::Mixed,
-    ];
-
-    /// Its name, as it is typed.
-    pub fn name(self) -> &'static str {
-        self.entry().0
-    }
-
-    /// What it does, in a line.
-    pub fn description(self) -> &'static str {
-        self.entry().1
-    }
-
-    fn entry(self) -> (&'static str, &'static str) {
-        match self {
-            Self::InStep => ("in-step", "every message takes one delay; faulty nodes are silent"),
-            Self::RandomOrder => ("random-order", "messages arrive in random order"),
-            Self::LastFirst => ("last-first", "the last message sent arrives first"),
-            Self::SlowNode => ("slow-node", "one node's links deliver when nothing else is left"),
-            Self::SlowLinks => ("slow-links", "some links deliver when nothing else is left"),
-            Self::Partition => ("partition", "two sides that hear each other after a while only"),
-            Self::Silence => ("silence", "faulty nodes say nothing"),
-            Self::Lies => ("lies", "faulty nodes drop, change and invent votes"),
-            Self::Equivocation => ("equivocation", "faulty nodes tell two halves two payloads and opposite votes"),
-            Self::WrongShards => ("wrong-shards", "faulty nodes send fragments that are wrong, or of no payload"),
-            Self::Twins => ("twins", "a faulty node runs twice, each instance speaking to one half"),
-            Self::Flood => ("flood", "faulty nodes vote up to 10,000 rounds ahead"),
-            Self::Replay => ("replay", "old messages come again and again"),
-            Self::Restart => ("restart", "honest nodes crash at any step and come back from their journals"),
-            Self::CoinAware => (
-                "coin-aware",
-                "delays votes to keep a round's value away from its coin, which it sees as soon as it is sent",
-            ),
-            Self::CoinSplitting => (
-                "coin-splitting",
-                "as coin-aware, and delays coin shares by their values, so that nodes see different coins",
-            ),
-            Self::Mixed => ("mixed", "each faulty node, the order and the restarts by chance, from all of the above"),
-        }
-    }
-}
-
-impl Display for Adversary {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-/// A name that no adversary has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no adversary is called {0:?}")]
-pub struct UnknownAdversary(pub String);
-
-impl FromStr for Adversary {
-    type Err = UnknownAdversary;
-
-    fn from_str(name: &str) -> Result<Self, UnknownAdversary> {
-        let found = Self::ALL.into_iter().find(|adversary| adversary.name() == name);
-        found.ok_or_else(|| UnknownAdversary(name.to_owned()))
-    }
+crate::scenario::adversaries! {
+    /// Who orders the messages and what the faulty nodes do. What a name leaves open (order, lies, repeats) the seed chooses.
+    up to constellation_acs::MAX_NODES;
+    InStep = "in-step": "every message takes one delay; faulty nodes are silent",
+    RandomOrder = "random-order": "messages arrive in random order",
+    LastFirst = "last-first": "the last message sent arrives first",
+    SlowNode = "slow-node": "one node's links deliver when nothing else is left",
+    SlowLinks = "slow-links": "some links deliver when nothing else is left",
+    Partition = "partition": "two sides that hear each other after a while only",
+    Silence = "silence": "faulty nodes say nothing",
+    Lies = "lies": "faulty nodes drop, change and invent votes",
+    Equivocation = "equivocation": "faulty nodes tell two halves two payloads and opposite votes, or everybody both",
+    Hiding = "hiding": "faulty nodes let only some have their payloads, or only who asks",
+    WrongShards = "wrong-shards": "faulty nodes send fragments that are wrong, or of no payload",
+    Twins = "twins": "a faulty node runs twice, each instance speaking to one half",
+    Flood = "flood": "faulty nodes vote up to 10,000 rounds ahead",
+    Replay = "replay": "old messages come again and again",
+    Restart = "restart": "honest nodes crash at any step and come back from their journals",
+    CoinAware = "coin-aware":
+        "delays votes to keep a round's value away from its coin, which it sees as soon as it is sent",
+    CoinSplitting = "coin-splitting":
+        "as coin-aware, and delays coin shares by their values, so that nodes see different coins",
+    Unbinding = "unbinding":
+        "as coin-aware, and keeps some nodes out of a round until the others' shares show its coin",
+    ForgedShares = "forged-shares": "as coin-aware, with forged shares that would be the smallest",
+    ScatteredShares = "scattered-shares":
+        "every node sees as few coin shares as it must, and others than its neighbours",
+    Outrunning = "outrunning": "as coin-splitting, while one node hears nothing; then the others need that node",
+    SplitDecision = "split-decision": "delays and forges votes so that some decide what others need not",
+    Mixed = "mixed": "each faulty node, the order and the restarts by chance, from all of the above",
 }

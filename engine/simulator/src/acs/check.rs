@@ -72,3 +72,10 @@ pub enum Violation {
         what: String,
     },
 }
+
+impl Violation {
+    /// Whether it is that something does not come to an end; all else is about safety.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, Self::Stuck { .. } | Self::TooLong { .. } | Self::Held { .. })
+    }
+}

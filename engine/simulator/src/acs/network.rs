@@ -11,15 +11,14 @@ use super::nodes::{Endpoint, Liar, payload};
 use super::plan::{Nature, Order, Plan};
 use super::queue::{Packet, Queue};
 use super::report::{Report, Tally};
-use super::siege::{Forged, ROUNDS_MAX, Siege};
-use super::siege_view::contains;
+use super::siege::{Forged, Siege, contains};
 use crate::chance::Chance;
 use crate::said::Said;
-use crate::votes::{Bytes, encode, message_of, votes_of};
+use crate::votes::{Bytes, Vote, encode, message_of, votes_of};
 
-/// Ticks without any message before those who wait are stuck.
+/// Ticks in which honest nodes have nothing to write down before those who wait are stuck, and two more for each node.
 const IDLE_TICKS_MAX: usize = 64;
-/// Messages of a flooder, at most.
+/// Messages that flooders and liars make up, at most.
 const FLOODS_MAX: usize = 100;
 /// All nodes, as receivers.
 const EVERYBODY: u128 = !0;
@@ -37,6 +36,8 @@ pub(crate) struct Network {
     queue: Queue,
     siege: Option<Siege>,
     floods: usize,
+    /// Journal entries of honest nodes.
+    written: u64,
     roots: BTreeMap<(usize, u64), Root>,
     tally: Tally,
     report: Report,
@@ -56,9 +57,9 @@ impl Network {
             endpoints.push(endpoint(node, !side(node)));
         }
         let siege = match plan.order {
-            Order::Siege { splits_coins } => {
+            Order::Siege(goal) => {
                 let faulty = (0..n).filter(|node| plan.natures[*node] != Nature::Honest).collect();
-                Some(Siege::new(n, faulty, splits_coins, seed, &mut chance))
+                Some(Siege::new(n, faulty, goal, seed, &mut chance))
             }
             Order::InStep | Order::Random | Order::LastFirst | Order::Slow { .. } => None,
         };
@@ -73,6 +74,7 @@ impl Network {
             twins,
             siege,
             floods: 0,
+            written: 0,
             roots: BTreeMap::new(),
             report: Report::default(),
         }
@@ -88,23 +90,22 @@ impl Network {
             }
         }
         let deliveries_max = 400_000 + 10_000 * (self.plan.n * self.plan.n) as u64;
-        let mut idle_ticks = 0;
+        let (mut idle_ticks, mut written) = (0, 0);
         while self.unfinished().next().is_some() {
             match self.queue.next(self.report.deliveries, self.siege.as_mut(), &mut self.chance) {
-                Some(packet) => {
-                    self.deliver(&packet)?;
-                    idle_ticks = 0;
-                }
+                Some(packet) => self.deliver(&packet)?,
                 None if self.flush_all()? => {}
                 None => {
                     self.tick_all()?;
-                    idle_ticks += 1;
+                    // Asking and answering alone is no progress.
+                    idle_ticks = if self.written == written { idle_ticks + 1 } else { 0 };
+                    written = self.written;
                 }
             }
             if self.report.deliveries > deliveries_max {
                 return Err(Violation::TooLong { deliveries: self.report.deliveries });
             }
-            if idle_ticks > IDLE_TICKS_MAX {
+            if idle_ticks > IDLE_TICKS_MAX + 2 * self.plan.n {
                 return Err(Violation::Stuck { unfinished: self.unfinished().collect() });
             }
         }
@@ -142,7 +143,7 @@ impl Network {
         // What several deliveries call for leaves together.
         let is_flushed = match self.plan.order {
             Order::InStep => false,
-            Order::Siege { .. } => true,
+            Order::Siege(_) => true,
             Order::Random | Order::LastFirst | Order::Slow { .. } => self.chance.one_in(3),
         };
         if is_flushed { self.flush(packet.to) } else { Ok(()) }
@@ -237,6 +238,7 @@ impl Network {
             let mut bytes = Vec::new();
             entry.encode(&mut bytes);
             endpoint.journal.push(bytes.into());
+            self.written += 1;
             let contradiction = |what| Violation::Contradiction { node: me, what };
             self.said[me].note_entry(me, entry).map_err(contradiction)?;
             if let JournalEntry::Sent(message) = entry {
@@ -268,9 +270,17 @@ impl Network {
         for to in self.receivers(me, target) {
             let mut liar = Liar { n: self.plan.n, seed: self.seed, chance: &mut self.chance, roots: &mut self.roots };
             let is_other_side = self.endpoints[to].side != self.endpoints[me].side;
-            if let Some(message) = self.endpoints[me].instead(message, is_other_side, &mut liar) {
+            let messages = self.endpoints[me].instead((target, message), (to, is_other_side), &mut liar);
+            for message in messages {
                 self.send(me, Target::One(to), encode(&message), EVERYBODY);
             }
+        }
+        if matches!(nature, Nature::Liar { .. }) && self.floods < FLOODS_MAX {
+            // Somebody else's proposal, as if it were at hand.
+            self.floods += 1;
+            let proposer = self.chance.index(self.plan.n);
+            let message = Message::Payload { proposer, payload: payload(proposer, 1) };
+            self.send(me, Target::All, encode(&message), EVERYBODY);
         }
         if nature == Nature::Flooder && self.floods < FLOODS_MAX && self.chance.one_in(2) {
             self.floods += 1;
@@ -288,15 +298,13 @@ impl Network {
         }
         let depth = self.endpoints[me].depth + 1;
         let mut forged = Vec::new();
+        let is_honest = self.endpoints[me].is_honest();
+        let Some(siege) = &mut self.siege else { return };
+        if is_honest {
+            siege.on_cast(me, &votes, &mut self.chance, &mut forged);
+        }
+        let votes: Vec<Vote> = votes.into_iter().filter(|vote| is_honest || siege.is_free(vote)).collect();
         for vote in votes {
-            let is_honest = self.endpoints[me].is_honest();
-            let Some(siege) = &mut self.siege else { return };
-            if !is_honest && !siege.is_free(&vote) {
-                continue;
-            }
-            if is_honest {
-                siege.on_cast(me, &vote, &mut self.chance, &mut forged);
-            }
             let bytes = encode(&message_of(vec![vote.clone()]));
             for to in self.receivers(me, target) {
                 self.count_sent(me, &bytes);
@@ -377,6 +385,10 @@ impl Network {
         if endpoint.output_depth.is_none() && endpoint.machine.output().is_some() {
             endpoint.output_depth = Some(endpoint.depth);
         }
+        let rounds = endpoint.machine.rounds_stored();
+        if rounds > self.tally.rounds_needed(me) {
+            return Err(Violation::Memory { node: me, what: format!("the votes of {rounds} rounds") });
+        }
         self.report.faults += faults.len() as u64;
         for fault in faults {
             let is_ahead = matches!(fault.kind, FaultKind::TooFarAhead { .. });
@@ -412,8 +424,8 @@ impl Network {
     /// A scheduler that cannot split coins must not hold a round.
     fn check_siege(&self) -> Result<(), Violation> {
         match (&self.plan.order, self.siege.as_ref().and_then(Siege::held)) {
-            (Order::Siege { splits_coins: false }, Some(instance)) => {
-                Err(Violation::Held { instance, rounds: ROUNDS_MAX })
+            (Order::Siege(goal), Some(instance)) if !goal.may_hold() => {
+                Err(Violation::Held { instance, rounds: goal.rounds_max() })
             }
             _ => Ok(()),
         }

@@ -52,11 +52,16 @@ impl Endpoint {
     ) -> Self {
         let schemes = match nature {
             Nature::Liar { .. } | Nature::Forger => schemes(chance, node, n),
-            Nature::Equivocator => {
+            Nature::Equivocator { .. } => {
                 let (root, fragments) = proposal(node, n, 1);
                 vec![Scheme::Other(root, fragments)]
             }
-            Nature::Honest | Nature::Silent | Nature::Twins | Nature::Flooder | Nature::Besieger => Vec::new(),
+            Nature::Honest
+            | Nature::Silent
+            | Nature::Hider { .. }
+            | Nature::Twins
+            | Nature::Flooder
+            | Nature::Besieger => Vec::new(),
         };
         Self {
             node,
@@ -90,15 +95,48 @@ impl Endpoint {
         self.machine.propose(payload(self.node, 7));
     }
 
-    /// What it sends to `to` instead of `message`, in one message or none; `to` is on the other side or not.
-    pub fn instead(&self, message: &Message, is_other_side: bool, liar: &mut Liar<'_>) -> Option<Message> {
+    /// What it sends to `to`, which is on the other side or not, instead of a message.
+    pub fn instead(
+        &self,
+        (target, message): (Target, &Message),
+        (to, is_other_side): (usize, bool),
+        liar: &mut Liar<'_>,
+    ) -> Vec<Message> {
         match self.nature {
+            Nature::Equivocator { tells_both: true } => {
+                let both = [Some(message.clone()), self.equivocate(message, liar)];
+                let mut both: Vec<_> = both.into_iter().flatten().collect();
+                if is_other_side {
+                    both.reverse();
+                }
+                both
+            }
+            nature => self.instead_one(nature, (target, message), (to, is_other_side), liar).into_iter().collect(),
+        }
+    }
+
+    fn instead_one(
+        &self,
+        nature: Nature,
+        (target, message): (Target, &Message),
+        (to, is_other_side): (usize, bool),
+        liar: &mut Liar<'_>,
+    ) -> Option<Message> {
+        match nature {
             Nature::Liar { drop, change, invent } => liar.lie(self, message, (drop, change, invent)),
             Nature::Forger => liar.forge(self, message, 3),
-            Nature::Equivocator if is_other_side => self.equivocate(message, liar),
+            Nature::Equivocator { .. } if is_other_side => self.equivocate(message, liar),
+            Nature::Hider { from, waits } => {
+                let is_hidden = from >> to & 1 == 1 || (waits && target == Target::All);
+                let is_own = match message {
+                    Message::Payload { proposer, .. } | Message::Fragment { proposer, .. } => *proposer == self.node,
+                    Message::Votes(_) | Message::Pull { .. } => false,
+                };
+                (!is_own || !is_hidden).then(|| message.clone())
+            }
             Nature::Honest
             | Nature::Silent
-            | Nature::Equivocator
+            | Nature::Equivocator { .. }
             | Nature::Twins
             | Nature::Flooder
             | Nature::Besieger => Some(message.clone()),

@@ -1,6 +1,7 @@
 //! What an adversary's name and a seed make of a run: who is faulty and how, in what order messages arrive, what is repeated, who crashes.
 
 use super::adversary::Adversary;
+use super::siege::Goal;
 use crate::chance::Chance;
 
 /// How a node behaves.
@@ -14,8 +15,15 @@ pub(crate) enum Nature {
         change: u64,
         invent: u64,
     },
-    /// Runs a machine, and tells the other side another payload and the opposite of every vote.
-    Equivocator,
+    /// Runs a machine, and tells the other side another payload and the opposite of every vote; or everybody both.
+    Equivocator {
+        tells_both: bool,
+    },
+    /// Runs a machine, but lets only some have its payload, or only those of them that ask for it.
+    Hider {
+        from: u128,
+        waits: bool,
+    },
     /// Runs two machines, each speaking to its side.
     Twins,
     /// Runs a machine, and sends fragments that are wrong.
@@ -39,9 +47,7 @@ pub(crate) enum Order {
         heals_at: Option<u64>,
     },
     /// See `siege`.
-    Siege {
-        splits_coins: bool,
-    },
+    Siege(Goal),
 }
 
 /// A run, but for its chance.
@@ -70,7 +76,7 @@ impl Plan {
         let side = chance.side(n);
         let mut natures = vec![Nature::Honest; n];
         for node in chance.nodes(faulty, n) {
-            natures[node] = nature(adversary, chance);
+            natures[node] = nature(adversary, n, chance);
         }
         // Rarely: decoding is most of the work of a run in which everybody does.
         let coded_one_in = match adversary {
@@ -96,7 +102,14 @@ impl Plan {
     fn disturb(&mut self, adversary: Adversary, chance: &mut Chance) {
         let n = self.n as u64;
         match adversary {
-            Adversary::InStep | Adversary::CoinAware | Adversary::CoinSplitting => return,
+            Adversary::InStep
+            | Adversary::CoinAware
+            | Adversary::CoinSplitting
+            | Adversary::Unbinding
+            | Adversary::ForgedShares
+            | Adversary::ScatteredShares
+            | Adversary::Outrunning
+            | Adversary::SplitDecision => return,
             Adversary::Replay => (self.repeat_one_in, self.replay_one_in) = (3, 20 * n),
             _ if chance.one_in(2) => (self.repeat_one_in, self.replay_one_in) = (20, 1000),
             _ => {}
@@ -109,11 +122,12 @@ impl Plan {
     }
 }
 
-fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
-    const ANY: [Adversary; 6] = [
+fn nature(adversary: Adversary, n: usize, chance: &mut Chance) -> Nature {
+    const ANY: [Adversary; 7] = [
         Adversary::Silence,
         Adversary::Lies,
         Adversary::Equivocation,
+        Adversary::Hiding,
         Adversary::WrongShards,
         Adversary::Twins,
         Adversary::Flood,
@@ -124,11 +138,21 @@ fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
             let mut rate = || chance.pick(&[2, 5, 30, NEVER]);
             Nature::Liar { drop: rate(), change: rate(), invent: rate() }
         }
-        Adversary::Equivocation => Nature::Equivocator,
+        Adversary::Equivocation => Nature::Equivocator { tells_both: chance.one_in(3) },
+        Adversary::Hiding => {
+            let from = if chance.one_in(2) { chance.side(n) } else { !(1 << chance.index(n)) };
+            Nature::Hider { from, waits: chance.one_in(2) }
+        }
         Adversary::WrongShards => Nature::Forger,
         Adversary::Twins => Nature::Twins,
         Adversary::Flood => Nature::Flooder,
-        Adversary::CoinAware | Adversary::CoinSplitting => Nature::Besieger,
+        Adversary::CoinAware
+        | Adversary::CoinSplitting
+        | Adversary::Unbinding
+        | Adversary::ForgedShares
+        | Adversary::ScatteredShares
+        | Adversary::Outrunning
+        | Adversary::SplitDecision => Nature::Besieger,
         Adversary::RandomOrder
         | Adversary::LastFirst
         | Adversary::SlowNode
@@ -138,7 +162,7 @@ fn nature(adversary: Adversary, chance: &mut Chance) -> Nature {
         | Adversary::Restart
         | Adversary::Mixed => {
             let any = chance.pick(&ANY);
-            nature(any, chance)
+            nature(any, n, chance)
         }
     }
 }
@@ -166,12 +190,17 @@ fn order(adversary: Adversary, n: usize, side: u128, chance: &mut Chance) -> Ord
             let heals_at = chance.below(200 * n as u64);
             slow(&mut |from, to| (side >> from) & 1 != (side >> to) & 1, Some(heals_at))
         }
-        Adversary::CoinAware | Adversary::CoinSplitting => {
-            Order::Siege { splits_coins: adversary == Adversary::CoinSplitting }
-        }
+        Adversary::CoinAware => Order::Siege(Goal::Hold),
+        Adversary::CoinSplitting => Order::Siege(Goal::HoldBySplitting),
+        Adversary::Unbinding => Order::Siege(Goal::HoldUnbound),
+        Adversary::ForgedShares => Order::Siege(Goal::HoldByForgery),
+        Adversary::ScatteredShares => Order::Siege(Goal::HoldByScattering),
+        Adversary::Outrunning => Order::Siege(Goal::Outrun),
+        Adversary::SplitDecision => Order::Siege(Goal::Disagree),
         Adversary::Silence
         | Adversary::Lies
         | Adversary::Equivocation
+        | Adversary::Hiding
         | Adversary::WrongShards
         | Adversary::Twins
         | Adversary::Flood

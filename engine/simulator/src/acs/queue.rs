@@ -1,8 +1,7 @@
 //! Messages on their way, and which of them arrives next.
 
 use super::plan::Order;
-use super::siege::Siege;
-use super::siege_view::contains;
+use super::siege::{Siege, contains};
 use crate::chance::Chance;
 use crate::votes::{Bytes, Vote};
 
@@ -36,7 +35,7 @@ impl Queue {
     pub fn push(&mut self, packet: Packet) {
         let is_slow = match &self.order {
             Order::Slow { links, .. } => contains(links[packet.from], packet.to_node),
-            Order::InStep | Order::Random | Order::LastFirst | Order::Siege { .. } => false,
+            Order::InStep | Order::Random | Order::LastFirst | Order::Siege(_) => false,
         };
         if is_slow { self.slow.push(packet) } else { self.fast.push(packet) }
     }
@@ -54,7 +53,7 @@ impl Queue {
     /// The next to arrive, after so many others.
     pub fn next(&mut self, deliveries: u64, siege: Option<&mut Siege>, chance: &mut Chance) -> Option<Packet> {
         match (&self.order, siege) {
-            (Order::Siege { .. }, Some(siege)) => self.next_allowed(siege, chance),
+            (Order::Siege(_), Some(siege)) => self.next_allowed(siege, chance),
             (Order::LastFirst, _) if !chance.one_in(50) => self.fast.pop(),
             (Order::Slow { heals_at, .. }, _) => {
                 if heals_at.is_some_and(|heals_at| deliveries >= heals_at) {
@@ -85,7 +84,7 @@ impl Queue {
                 if self.slow.is_empty() {
                     return None;
                 }
-                siege.give_up();
+                siege.ease();
             }
         }
     }

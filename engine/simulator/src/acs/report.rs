@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use constellation_acs::Step;
+use constellation_acs::{ROUNDS_AHEAD_MAX, Step};
 
 use crate::votes::Vote;
 
@@ -133,6 +133,12 @@ impl Tally {
                 | Vote::CoinMin { .. } => {}
             }
         }
+    }
+
+    /// Rounds of all agreements whose votes a node may have to store: those entered, the ones ahead of them that are heard, and one
+    /// that it has entered without having said so yet.
+    pub fn rounds_needed(&self, node: usize) -> usize {
+        self.entered[node].iter().map(|entered| (entered + 1 + ROUNDS_AHEAD_MAX + 1) as usize).sum()
     }
 
     /// Sums up.

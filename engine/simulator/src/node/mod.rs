@@ -10,6 +10,6 @@ mod watch;
 
 pub use deceit::Deceit;
 pub use network::{Disk, Network, Options};
-pub use scenario::{Adversary, Outcome, Report, Scenario, ScenarioError, UnknownAdversary};
+pub use scenario::{Adversary, Outcome, Report, Scenario};
 pub use stars::{Stars, star_key};
 pub use watch::Violation;

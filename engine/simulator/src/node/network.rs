@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use constellation_acs::Message as SubsetMessage;
 use constellation_chain::{
-    BlackHole, Certificate, Genesis, GenesisNode, GenesisStar, Hash, Offer, PublicKey, Reason, SecretKey, StarHead,
-    Tier, Transaction,
+    BlackHole, COMMITTEE_MAX, Certificate, Genesis, GenesisNode, GenesisStar, Hash, Offer, PublicKey, Reason,
+    SecretKey, StarHead, Tier, Transaction,
 };
 use constellation_protocol::{
     Action, Admission, Answer, Compute, Config, Event, Fault, JournalRecord, Message, Node, NodeIndex, NodeStatus,
@@ -76,6 +76,8 @@ pub struct Network {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes that deceiving nodes sent.
+    pub deceit_bytes: u64,
     /// Actions that each node has carried out, ever.
     pub actions: Vec<u64>,
     /// What a message takes at least.
@@ -124,6 +126,7 @@ impl Network {
             faults: Vec::new(),
             messages: 0,
             bytes: 0,
+            deceit_bytes: 0,
             actions: vec![0; count],
             latency_min_us: LATENCY_MIN_US,
             proposals_ahead: 0,
@@ -330,9 +333,12 @@ impl Network {
             }
             Action::Send { to, bytes, .. } => {
                 let is_repeat = last_sent.as_ref().is_some_and(|last| Arc::ptr_eq(last, &bytes));
-                if self.is_honest(index) && !is_repeat {
-                    self.watch.on_send(index, &bytes);
-                    self.note_proposal(index, &bytes);
+                if self.is_honest(index)
+                    && !is_repeat
+                    && let Ok(message) = Message::decode(&bytes, COMMITTEE_MAX)
+                {
+                    self.watch.on_send(index, &message);
+                    self.note_proposal(index, &message);
                 }
                 self.send(index, to as usize, &bytes);
                 *last_sent = Some(bytes);
@@ -371,9 +377,13 @@ impl Network {
             self.messages += 1;
             self.bytes += bytes.len() as u64;
         }
+        if self.is_honest(index) {
+            return self.fly(index, to, Event::Message { from: index as NodeIndex, bytes: bytes.to_vec() });
+        }
         let node = (index, &self.keys[index], to == (index + 1) % self.keys.len());
         let network = (self.genesis.network_id(), self.keys.len());
         for bytes in self.deceivers.instead(node, bytes, network, &self.submitted, &mut self.chance) {
+            self.deceit_bytes += bytes.len() as u64;
             self.fly(index, to, Event::Message { from: index as NodeIndex, bytes });
         }
     }
@@ -421,17 +431,15 @@ impl Network {
         }
     }
 
-    fn note_proposal(&mut self, index: usize, bytes: &[u8]) {
-        let message = Message::decode(bytes, self.keys.len());
-        if let Ok(Message::Round { tier: Tier::Cluster(_), round, message: SubsetMessage::Payload { payload, .. } }) =
-            message
-        {
+    fn note_proposal(&mut self, index: usize, message: &Message) {
+        let Message::Round { tier: Tier::Cluster(_), round, message } = message else { return };
+        if let SubsetMessage::Payload { payload, .. } = message {
             // Its own comes first; what it sends later is other proposers', for those who lack it.
             let (key, network) = (self.keys[index].public_key(), self.genesis.network_id());
-            if let Entry::Vacant(entry) = self.proposed.entry((round, key)) {
-                entry.insert(ids_in(&payload, network));
+            if let Entry::Vacant(entry) = self.proposed.entry((*round, key)) {
+                entry.insert(ids_in(payload, network));
                 let certified = self.running[index].as_ref().map(|running| running.node.certified_round());
-                self.proposals_ahead += u64::from(certified.is_some_and(|certified| certified + 1 < round));
+                self.proposals_ahead += u64::from(certified.is_some_and(|certified| certified + 1 < *round));
             }
         }
     }

@@ -1,7 +1,5 @@
 //! Whole nodes against an adversary: load, trouble, peace, and what must hold then.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use constellation_protocol::Compute;
@@ -10,7 +8,6 @@ use super::deceit::Deceit;
 use super::network::{Network, Options};
 use super::stars::Stars;
 use super::watch::Violation;
-use crate::acs::faulty_max;
 
 const SECOND_US: u64 = 1_000_000;
 const STARS: usize = 40;
@@ -19,122 +16,33 @@ const TRANSFERS: usize = 120;
 const GAP_US: u64 = 20_000;
 /// Peace lasts so many times three seconds before who lacks something is stuck.
 const PEACE_ROUNDS: u64 = 12;
-/// Most nodes of a run.
-const NODES_MAX: usize = 64;
 
-/// What happens to the nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Adversary {
-    /// Nothing; faulty nodes are mute.
-    Calm,
-    /// Nodes are killed at any time, one or several, and come back.
-    Kills,
-    /// All nodes but one are killed at once and come back.
-    MassKill,
-    /// Nodes lose their journals, one at a time.
-    LostJournal,
-    /// Two halves that do not reach each other, and then do.
-    Partition,
-    /// Faulty nodes change what they send.
-    Lies,
-    /// Faulty nodes propose what does not verify.
-    Spoilers,
-    /// Faulty nodes speak up to 10,000 rounds ahead.
-    Flood,
-    /// All of the above.
-    Mixed,
+crate::scenario::adversaries! {
+    /// What happens to the nodes. The faulty ones are the last.
+    up to 64;
+    Calm = "calm": "nothing happens; faulty nodes are mute",
+    Kills = "kills": "honest nodes are killed at any time, one or several, and come back",
+    MassKill = "mass-kill": "all nodes but one are killed at once and come back",
+    LostJournal = "lost-journal": "honest nodes come back without their journals, one at a time",
+    Partition = "partition": "two halves that do not reach each other, and then do",
+    Lies = "lies": "faulty nodes change votes, payloads, signatures, heights and blocks",
+    Spoilers = "spoilers": "faulty nodes propose transactions and certificates that do not verify",
+    Flood = "flood": "faulty nodes speak up to 10,000 rounds ahead",
+    Mixed = "mixed": "each faulty node, kills and partitions by chance, from all of the above",
 }
 
 impl Adversary {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Calm,
-        Self::Kills,
-        Self::MassKill,
-        Self::LostJournal,
-        Self::Partition,
-        Self::Lies,
-        Self::Spoilers,
-        Self::Flood,
-        Self::Mixed,
-    ];
-
     /// Whether it kills or cuts off honest nodes: faulty ones besides may be more than the protocol bears.
     pub fn hurts_honest_nodes(self) -> bool {
         matches!(self, Self::Kills | Self::MassKill | Self::LostJournal | Self::Partition)
     }
-
-    /// Its name, as it is typed.
-    pub fn name(self) -> &'static str {
-        self.entry().0
-    }
-
-    /// What it does, in a line.
-    pub fn description(self) -> &'static str {
-        self.entry().1
-    }
-
-    fn entry(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Calm => ("calm", "nothing happens; faulty nodes are mute"),
-            Self::Kills => ("kills", "honest nodes are killed at any time, one or several, and come back"),
-            Self::MassKill => ("mass-kill", "all nodes but one are killed at once and come back"),
-            Self::LostJournal => ("lost-journal", "honest nodes come back without their journals, one at a time"),
-            Self::Partition => ("partition", "two halves that do not reach each other, and then do"),
-            Self::Lies => ("lies", "faulty nodes change votes, payloads, signatures, heights and blocks"),
-            Self::Spoilers => ("spoilers", "faulty nodes propose transactions and certificates that do not verify"),
-            Self::Flood => ("flood", "faulty nodes speak up to 10,000 rounds ahead"),
-            Self::Mixed => ("mixed", "each faulty node, kills and partitions by chance, from all of the above"),
-        }
-    }
 }
 
-impl Display for Adversary {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
+/// One run of whole nodes, all of them validators and facilitators.
+pub type Scenario = crate::scenario::Scenario<Adversary>;
 
-/// A name that no adversary has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no adversary of nodes is called {0:?}")]
-pub struct UnknownAdversary(pub String);
-
-impl FromStr for Adversary {
-    type Err = UnknownAdversary;
-
-    fn from_str(name: &str) -> Result<Self, UnknownAdversary> {
-        let found = Self::ALL.into_iter().find(|adversary| adversary.name() == name);
-        found.ok_or_else(|| UnknownAdversary(name.to_owned()))
-    }
-}
-
-/// One run: everything that happens in it follows from these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scenario {
-    nodes: usize,
-    faulty: usize,
-    adversary: Adversary,
-    seed: u64,
-}
-
-/// Why there is no such run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScenarioError {
-    /// Too few or too many.
-    #[error("a simulated galaxy has 1 to {NODES_MAX} nodes, not {0}")]
-    Nodes(usize),
-    /// More faulty nodes than the protocol claims to bear.
-    #[error("of {nodes} nodes at most {most} may be faulty, not {faulty}")]
-    Faulty {
-        /// Nodes.
-        nodes: usize,
-        /// Faulty nodes asked for.
-        faulty: usize,
-        /// Faulty nodes that they bear.
-        most: usize,
-    },
-}
+/// What came of it.
+pub type Outcome = crate::scenario::Outcome<Report, Violation>;
 
 /// The numbers of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,61 +69,15 @@ pub struct Report {
     pub kills: u64,
 }
 
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What happened.
-    pub report: Report,
-    /// What must never happen, if it did.
-    pub violation: Option<Violation>,
-}
-
 impl Scenario {
-    /// A run of `nodes`, all of them validators and facilitators, of which `faulty`, the last ones, are the adversary's.
-    ///
-    /// # Errors
-    /// When the protocol makes no claim for such a galaxy.
-    pub fn new(nodes: usize, faulty: usize, adversary: Adversary, seed: u64) -> Result<Self, ScenarioError> {
-        if !(1..=NODES_MAX).contains(&nodes) {
-            return Err(ScenarioError::Nodes(nodes));
-        }
-        let most = faulty_max(nodes);
-        if faulty > most {
-            return Err(ScenarioError::Faulty { nodes, faulty, most });
-        }
-        Ok(Self { nodes, faulty, adversary, seed })
-    }
-
-    /// The same with another seed.
-    pub fn with_seed(self, seed: u64) -> Self {
-        Self { seed, ..self }
-    }
-
-    /// Who is against it.
-    pub fn adversary(&self) -> Adversary {
-        self.adversary
-    }
-
-    /// How many nodes are the adversary's.
-    pub fn faulty(&self) -> usize {
-        self.faulty
-    }
-
     /// Runs it; `compute` checks the signatures.
     pub fn run(&self, compute: Arc<dyn Compute>) -> Outcome {
-        let options = Options { seed: self.seed, nodes: self.nodes, seats: self.nodes, stars: STARS };
+        let (seed, nodes) = (self.seed(), self.nodes());
+        let options = Options { seed, nodes, seats: nodes, stars: STARS };
         let mut run =
             Run { scenario: *self, network: Network::new(options, compute), stars: Stars::new(STARS), kills: 0 };
         let violation = run.run().err();
         Outcome { report: run.report(), violation }
-    }
-}
-
-impl Display for Scenario {
-    /// As the arguments of `constellation sim node` that replay it.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, faulty, adversary, seed } = self;
-        write!(formatter, "--nodes {nodes} --faulty {faulty} --adversary {adversary} --seed {seed}")
     }
 }
 
@@ -230,7 +92,7 @@ impl Run {
     fn run(&mut self) -> Result<(), Violation> {
         self.corrupt();
         self.network.run(50_000);
-        let Scenario { nodes, faulty, adversary, .. } = self.scenario;
+        let (nodes, faulty, adversary) = (self.scenario.nodes(), self.scenario.faulty(), self.scenario.adversary());
         self.trouble(adversary);
         let goes_on =
             !matches!(adversary, Adversary::Kills | Adversary::MassKill | Adversary::Partition | Adversary::Mixed);
@@ -244,7 +106,7 @@ impl Run {
     fn corrupt(&mut self) {
         const ANY: [Deceit; 5] =
             [Deceit::Mute, Deceit::Lies, Deceit::Flood, Deceit::SpoiltCertificates, Deceit::SpoiltProposals];
-        let Scenario { nodes, faulty, adversary, .. } = self.scenario;
+        let (nodes, faulty, adversary) = (self.scenario.nodes(), self.scenario.faulty(), self.scenario.adversary());
         for node in nodes - faulty..nodes {
             let choices: &[Deceit] = match adversary {
                 Adversary::Calm => &[Deceit::Mute],
@@ -333,7 +195,7 @@ impl Run {
 
     fn partition(&mut self) {
         self.load(TRANSFERS / 3);
-        let side = self.network.chance.half(self.scenario.nodes);
+        let side = self.network.chance.half(self.scenario.nodes());
         self.network.cut(side);
         self.load(TRANSFERS / 3);
         self.network.heal();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use constellation_acs::{JournalEntry, Message as SubsetMessage};
-use constellation_chain::{COMMITTEE_MAX, Hash, Share, Tier};
+use constellation_chain::{Hash, Share, Tier};
 use constellation_protocol::{JournalRecord, Message};
 
 use crate::said::Said;
@@ -133,20 +133,20 @@ impl Watch {
     }
 
     /// A node sends something.
-    pub fn on_send(&mut self, node: usize, bytes: &[u8]) {
-        match Message::decode(bytes, COMMITTEE_MAX) {
-            Ok(Message::Round { tier, round: number, message }) => {
+    pub fn on_send(&mut self, node: usize, message: &Message) {
+        match *message {
+            Message::Round { tier, round: number, ref message } => {
                 let round = self.rounds.entry((node, tier, number)).or_default();
                 let seat = round.seat.unwrap_or(NO_SEAT);
-                let missing = round.journalled.missing(seat, &message);
-                let contradiction = round.said.note(seat, &message).err();
+                let missing = round.journalled.missing(seat, message);
+                let contradiction = round.said.note(seat, message).err();
                 if let Some(what) = contradiction {
                     self.found(Violation::Contradiction { node, tier, round: number, what });
                 } else if let Some(what) = missing {
                     self.found(Violation::NotJournalled { node, tier, round: number, what });
                 }
             }
-            Ok(Message::Share { tier, round: number, share: Share { block, .. } }) => {
+            Message::Share { tier, round: number, share: Share { block, .. } } => {
                 let round = self.rounds.entry((node, tier, number)).or_default();
                 if round.signed.replace(block).is_some_and(|before| before != block) {
                     self.found(Violation::Contradiction { node, tier, round: number, what: "two blocks".into() });

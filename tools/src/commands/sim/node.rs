@@ -3,13 +3,12 @@
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use constellation_node::VerifyEngine;
-use constellation_simulator::acs::faulty_max;
-use constellation_simulator::node::{Adversary, Report, Scenario, ScenarioError};
+use constellation_simulator::node::{Adversary, Report, Scenario};
+use constellation_simulator::scenario::faulty_max;
 use serde::Serialize;
 
-use super::{Found, Runs, judge};
+use super::{Chosen, Found, Runs, judge, write_found};
 use crate::exit::{Exit, Failure, help};
 use crate::output::Output;
 
@@ -34,79 +33,39 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     faulty: Option<usize>,
     /// What happens to them
-    #[arg(long, default_value = "all", value_name = "NAME", value_parser = adversaries())]
-    adversary: Adversaries,
+    #[arg(long, default_value = "all", value_name = "NAME", value_parser = Chosen::<Adversary>::parser())]
+    adversary: Chosen<Adversary>,
     #[command(flatten)]
     runs: Runs,
     #[command(flatten)]
     output: Output,
 }
 
-/// One adversary, or every one in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Adversaries {
-    All,
-    One(Adversary),
-}
-
-fn adversaries() -> impl TypedValueParser<Value = Adversaries> {
-    let all = PossibleValue::new("all").help("each of the others in turn");
-    let each = Adversary::ALL.map(|one| PossibleValue::new(one.name()).help(one.description()));
-    PossibleValuesParser::new(std::iter::once(all).chain(each))
-        .map(|name| name.parse().map_or(Adversaries::All, Adversaries::One))
-}
-
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let scenarios = self.scenarios()?;
-        let adversaries = scenarios.len() as u64;
-        let scenario = |index: u64| {
-            let place = (index % adversaries) as usize;
-            (scenarios[place].with_seed(self.runs.seed(index / adversaries)), place)
+        let faulty = |nodes, adversary: Adversary| {
+            let most = if adversary.hurts_honest_nodes() { 0 } else { faulty_max(nodes) };
+            self.faulty.unwrap_or(most)
         };
+        let scenarios = self.adversary.scenarios(&[self.nodes], faulty)?;
         let compute = Arc::new(VerifyEngine::detect());
-        let harvest = self.runs.harvest(
-            self.runs.runs * adversaries,
-            |index| format!("constellation sim node {}", scenario(index).0),
-            |index, reports: &mut Vec<(usize, Report)>| {
-                let (scenario, place) = scenario(index);
-                let outcome = scenario.run(compute.clone());
-                reports.push((place, outcome.report));
-                outcome.violation.map(|violation| violation.to_string())
-            },
-        )?;
-        let of = |place: usize| harvest.parts.iter().flatten().filter(move |(other, _)| *other == place);
-        let rows = scenarios.iter().enumerate();
+        let run = |scenario: &Scenario, reports: &mut Vec<Report>| {
+            let outcome = scenario.run(compute.clone());
+            reports.push(outcome.report);
+            outcome.violation.map(|violation| violation.to_string())
+        };
+        let harvest = self.runs.harvest("constellation sim node", &scenarios, run, Vec::extend)?;
         let report = NodeReport {
             nodes: self.nodes,
             seed: self.runs.seed,
-            runs: harvest.parts.iter().map(|part| part.len() as u64).sum(),
+            runs: harvest.sums.iter().map(|reports| reports.len() as u64).sum(),
             violations: harvest.violation_count,
-            rows: rows.map(|(place, one)| Row::new(one, of(place).map(|(_, report)| report))).collect(),
+            rows: scenarios.iter().zip(&harvest.sums).map(|(one, reports)| Row::new(one, reports)).collect(),
             found: harvest.violations,
         };
         let written = self.output.write(&report);
         // A reader that has gone must not turn a violation into a success.
         judge(report.violations, &report.found, report.runs).and(written)
-    }
-
-    fn scenarios(&self) -> Result<Vec<Scenario>, Failure> {
-        let adversaries = match self.adversary {
-            Adversaries::All => Adversary::ALL.to_vec(),
-            Adversaries::One(adversary) => vec![adversary],
-        };
-        let scenario = |adversary: Adversary| {
-            let most = if adversary.hurts_honest_nodes() { 0 } else { faulty_max(self.nodes) };
-            Scenario::new(self.nodes, self.faulty.unwrap_or(most), adversary, self.runs.seed)
-        };
-        let scenarios: Result<Vec<_>, _> = adversaries.into_iter().map(scenario).collect();
-        scenarios.map_err(|error| {
-            let remedy = match error {
-                ScenarioError::Nodes(_) => "give another number with --nodes".to_owned(),
-                ScenarioError::Faulty { most, .. } => format!("give --faulty 0 to {most}, or more --nodes"),
-            };
-            Failure::new(Exit::BadInput, format_args!("{error}: {remedy}"))
-        })
     }
 }
 
@@ -142,12 +101,12 @@ struct Row {
 }
 
 impl Row {
-    fn new<'a>(scenario: &Scenario, reports: impl Iterator<Item = &'a Report> + Clone) -> Self {
-        let runs = reports.clone().count() as u64;
-        let sum = |number: fn(&Report) -> u64| reports.clone().map(number).sum::<u64>();
+    fn new(scenario: &Scenario, reports: &[Report]) -> Self {
+        let runs = reports.len() as u64;
+        let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
         let mean = |number| sum(number) as f64 / runs.max(1) as f64;
         let committed = sum(|report| report.committed);
-        let latency_max_us = reports.clone().map(|report| report.latency_max_us).max().unwrap_or_default();
+        let latency_max_us = reports.iter().map(|report| report.latency_max_us).max().unwrap_or_default();
         Self {
             adversary: scenario.adversary().name(),
             faulty: scenario.faulty(),
@@ -206,9 +165,6 @@ impl Display for NodeReport {
                 row.kills_mean
             )?;
         }
-        for Found { violation, replay, .. } in &self.found {
-            writeln!(formatter, "\n{violation}\n  replay it: {replay}")?;
-        }
-        Ok(())
+        write_found(formatter, &self.found)
     }
 }

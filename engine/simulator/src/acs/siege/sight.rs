@@ -2,15 +2,8 @@
 
 use constellation_acs::{Step, Value};
 
-use super::coin::OpenCoin;
+use super::{Nodes, OpenCoin};
 use crate::votes::Vote;
-
-/// A set of nodes, by bit.
-pub(crate) type Nodes = u128;
-
-pub(crate) fn contains(nodes: Nodes, node: usize) -> bool {
-    nodes >> node & 1 == 1
-}
 
 /// One honest node in one round of one agreement.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +14,8 @@ pub(crate) struct Sight {
     /// It has released its share.
     pub has_released: bool,
     has_cast_smallest: bool,
-    echo: [Nodes; 3],
-    echo4: [Nodes; 3],
+    /// By step and value: whose votes it has.
+    votes: [[Nodes; 3]; 5],
     /// Whose shares it has by themselves.
     pub shares: Nodes,
     smallest_from: Nodes,
@@ -49,8 +42,7 @@ impl Sight {
     /// A vote that reached the node.
     pub fn on_delivered(&mut self, from: usize, vote: &Vote) {
         match vote {
-            Vote::Agree { step: Step::Echo, value, .. } => self.echo[*value as usize] |= 1 << from,
-            Vote::Agree { step: Step::Echo4, value, .. } => self.echo4[*value as usize] |= 1 << from,
+            Vote::Agree { step, value, .. } => self.votes[*step as usize][*value as usize] |= 1 << from,
             Vote::Coin { proof, .. } => {
                 self.shares |= 1 << from;
                 self.look_at(proof);
@@ -59,11 +51,7 @@ impl Sight {
                 self.smallest_from |= 1 << from;
                 self.look_at(proof);
             }
-            Vote::Agree { .. }
-            | Vote::Echo { .. }
-            | Vote::Ready { .. }
-            | Vote::ReadyAsEchoed { .. }
-            | Vote::Decided { .. } => {}
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => {}
         }
     }
 
@@ -77,11 +65,20 @@ impl Sight {
     }
 
     pub fn approves(&self, value: Value, quorum: u32) -> bool {
-        self.echo[value as usize].count_ones() >= quorum
+        self.echoes(value) >= quorum
+    }
+
+    pub fn echoes(&self, value: Value) -> u32 {
+        self.votes(Step::Echo, value).count_ones()
+    }
+
+    /// Whose votes for a value it has.
+    pub fn votes(&self, step: Step, value: Value) -> Nodes {
+        self.votes[step as usize][value as usize]
     }
 
     pub fn approves_second(&self, value: Value, quorum: u32) -> bool {
-        self.echo4[value as usize].count_ones() >= quorum
+        self.votes(Step::Echo4, value).count_ones() >= quorum
     }
 
     /// The coin as it stands at the node, once it has what it waits for.
