@@ -152,34 +152,6 @@ fn kills_at_any_moment_lose_nothing_and_contradict_nothing() {
     }
 }
 
-/// Journal writes, messages, signatures asked for, answers, log records: the node dies after each of them once, with what it had still to do.
-#[test]
-fn a_node_killed_after_any_of_its_actions_contradicts_nothing() {
-    let survives = |actions: u64| {
-        let mut network = network(7, 4, 4, 10);
-        let mut stars = Stars::new(10);
-        network.run(50_000);
-        network.kill_after_actions(1, actions);
-        load(&mut network, &mut stars, 3, 2_000);
-        network.run(150_000);
-        let survived = network.is_up(1);
-        if !survived {
-            network.start(1);
-        }
-        network.run(3 * SECOND_US);
-        stars.resend(&mut network);
-        network.run(SECOND_US);
-        for index in 0..4 {
-            assert!(stars.all_applied(&network, index), "killed after {actions} actions: node {index}");
-        }
-        assert_sound(&network);
-        assert_eq!(network.faults, [], "killed after {actions} actions: it contradicted itself");
-        survived
-    };
-    let actions = (0..10_000).find(|&actions| survives(actions)).unwrap();
-    assert!(actions > 100, "a node does more than {actions} things in some rounds");
-}
-
 #[test]
 fn garbage_from_a_peer_is_blamed_and_changes_nothing() {
     let mut network = network(9, 4, 4, 40);
