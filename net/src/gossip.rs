@@ -1,11 +1,14 @@
-//! Gossip of items by id, as a pure state machine: announce, request, deliver. No I/O and no clock: what a peer sent
+//! Gossip of items by id, as a pure state machine: push, announce, request, deliver. No I/O and no clock: what a peer sent
 //! and the time come in by calls, what is to be sent comes out of [`Gossip::poll_output`].
 //!
-//! An item is announced only by who has published it, that is, after the embedding node has verified it. It is asked
-//! of one announcer at a time. A delivered item counts as seen; if its bytes turn out not to be what its id names,
-//! [`Gossip::reject`] makes it wanted again and asks another announcer, so that a liar cannot hide an item.
+//! An item goes out only after the embedding node has verified and published it. Who is the first to have it, because a client
+//! brought it, pushes it to all peers. Who was given it by a peer announces it only a while later, and only to peers that are not known to have it: by
+//! then most items are forgotten, because they have served their purpose, and the rest makes up for pushes that did not arrive.
+//!
+//! An announced item is asked of one announcer at a time. A push that a node has no room for counts as an announcement. A delivered item counts
+//! as seen; if its bytes turn out not to be what its id names, [`Gossip::reject`] makes it wanted again and asks another announcer, so that a liar cannot hide an item.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,15 +20,23 @@ mod peer;
 mod tests;
 pub(crate) mod wire;
 
-use memory::{FifoMap, SeenSet};
-use peer::{Announcers, GossipPeer, Unverified, Wanted};
+use memory::{FifoMap, IdMap, SeenSet};
+use peer::{Announcers, GossipPeer, Stored, Unverified, Wanted};
 
 /// Name of an item: a hash of its content, checked by the embedding node.
 pub type ItemId = [u8; 32];
 
+/// Items with their content.
+pub type Items = Vec<(ItemId, Arc<[u8]>)>;
+
 /// A message to be sent to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    /// Give every connected peer items that it did not ask for.
+    Push {
+        /// As for a delivery.
+        items: Items,
+    },
     /// Tell the peer that these items can be had here.
     Announce {
         /// The peer.
@@ -45,7 +56,7 @@ pub enum Output {
         /// The peer.
         to: PeerId,
         /// Not empty; in all at most `batch_bytes`, or one larger item.
-        items: Vec<(ItemId, Arc<[u8]>)>,
+        items: Items,
     },
 }
 
@@ -84,12 +95,14 @@ gossip_stats! {
     timed_out,
     /// Wanted items given up because no connected announcer was left to ask.
     abandoned,
-    /// Items received on request.
+    /// Items pushed, once for all peers.
+    pushed,
+    /// Items received, on request or pushed.
     received,
     /// Items received again after another peer had delivered them.
     duplicate,
-    /// Items received that were never asked for: the peer's fault.
-    unrequested,
+    /// Items pushed by peers that were not taken, because there was no room or another peer is asked for them: they count as announced.
+    deferred,
     /// Items the node rejected after delivery.
     rejected,
     /// Items delivered to peers.
@@ -110,9 +123,11 @@ pub struct Gossip {
     limits: GossipLimits,
     peers: Vec<GossipPeer>,
     seen: SeenSet,
-    wanted: HashMap<ItemId, Wanted>,
+    wanted: IdMap<Wanted>,
     unverified: FifoMap<Unverified>,
-    store: FifoMap<Arc<[u8]>>,
+    store: FifoMap<Stored>,
+    /// Items that peers brought, in the order in which they are to be announced.
+    relays: VecDeque<(Instant, ItemId)>,
     outputs: VecDeque<Output>,
     stats: GossipStats,
 }
@@ -124,9 +139,10 @@ impl Gossip {
         Self {
             peers: (0..peer_count).map(|_| GossipPeer::default()).collect(),
             seen: SeenSet::new(limits.seen_items),
-            wanted: HashMap::new(),
+            wanted: IdMap::default(),
             unverified: FifoMap::new(),
             store: FifoMap::new(),
+            relays: VecDeque::new(),
             outputs: VecDeque::new(),
             stats: GossipStats::default(),
             limits,
@@ -148,11 +164,8 @@ impl Gossip {
     /// When [`tick`](Self::tick) has something to do at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let of_peer = |peer: &GossipPeer| {
-            let request = peer.window.front().map(|(deadline, _)| *deadline);
-            [request, peer.announce_at].into_iter().flatten().min()
-        };
-        self.peers.iter().filter_map(of_peer).min()
+        let requests = self.peers.iter().filter_map(|peer| peer.window.front());
+        requests.chain(self.relays.front()).map(|(deadline, _)| *deadline).min()
     }
 
     /// A peer connected: it is told of the newest items in the store, in case it was away.
@@ -183,8 +196,9 @@ impl Gossip {
         self.flush_requests();
     }
 
-    /// Stores verified items and announces them to every connected peer that has not announced them itself.
+    /// Stores verified items. What no peer is known to have is pushed to all of them, the rest is announced later to those that still lack it.
     pub fn publish(&mut self, items: impl IntoIterator<Item = (ItemId, Arc<[u8]>)>, now: Instant) {
+        let mut fresh = Vec::new();
         for (id, bytes) in items {
             if self.store.get(&id).is_some() {
                 continue;
@@ -192,14 +206,20 @@ impl Gossip {
             self.stats.published += 1;
             self.seen.insert(&id);
             let cancelled = self.cancel_wanted(&id);
-            let announcers = self.unverified.remove(&id).map(|item| item.announcers).or(cancelled).unwrap_or_default();
-            self.store_item(id, bytes);
-            for index in 0..self.peers.len() {
-                let peer = PeerId(index as u16);
-                if self.peers[index].connected && !announcers.contains(peer) {
-                    self.queue_announcement(peer, id, now);
-                }
+            let holders = self.unverified.remove(&id).map(|item| item.announcers).or(cancelled);
+            match &holders {
+                Some(_) => self.relays.push_back((now + Duration::from_millis(self.limits.relay_delay_ms), id)),
+                None => fresh.push((id, bytes.clone())),
             }
+            self.store_item(id, Stored { bytes, holders: holders.unwrap_or_default() });
+        }
+        while self.relays.len() > self.limits.store_items {
+            self.relay_next();
+        }
+        self.flush_announcements();
+        self.stats.pushed += fresh.len() as u64;
+        for items in batches(fresh, self.limits.batch_bytes) {
+            self.outputs.push_back(Output::Push { items });
         }
     }
 
@@ -209,8 +229,8 @@ impl Gossip {
             self.seen.insert(id);
             self.cancel_wanted(id);
             self.unverified.remove(id);
-            if let Some(bytes) = self.store.remove(id) {
-                self.stats.stored_bytes -= bytes.len() as u64;
+            if let Some(stored) = self.store.remove(id) {
+                self.stats.stored_bytes -= stored.bytes.len() as u64;
             }
         }
     }
@@ -240,72 +260,99 @@ impl Gossip {
                     self.ask_next(*id, now);
                 }
             } else if self.seen.contains(id) {
-                if let Some(item) = self.unverified.get_mut(id) {
-                    item.announcers.add(peer);
-                }
-            } else if self.can_take_from(peer) {
-                let mut wanted = Wanted::default();
-                wanted.announcers.add(peer);
-                self.wanted.insert(*id, wanted);
-                self.ask_next(*id, now);
+                self.note_holder(id, peer);
             } else {
-                self.stats.backlog_full += 1;
+                self.want(id, peer, now);
             }
         }
         self.flush_requests();
     }
 
-    /// A peer requested items: those in the store go out, batched.
-    pub fn on_request(&mut self, peer: PeerId, ids: &[ItemId]) {
-        let (mut batch, mut batch_bytes) = (Vec::new(), 0);
-        for id in ids {
-            let Some(bytes) = self.store.get(id) else {
-                self.stats.missed += 1;
-                continue;
-            };
-            let len = wire::ITEM_OVERHEAD_BYTES + bytes.len();
-            if batch_bytes + len > self.limits.batch_bytes && !batch.is_empty() {
-                self.outputs.push_back(Output::Deliver { to: peer, items: std::mem::take(&mut batch) });
-                batch_bytes = 0;
-            }
-            batch_bytes += len;
-            batch.push((*id, bytes.clone()));
-            self.stats.served += 1;
-        }
-        if !batch.is_empty() {
-            self.outputs.push_back(Output::Deliver { to: peer, items: batch });
+    /// Makes a new item wanted that a peer has, if there is room for it among what is asked of this peer.
+    fn want(&mut self, id: &ItemId, peer: PeerId, now: Instant) {
+        if self.can_take_from(peer) {
+            let mut wanted = Wanted::default();
+            wanted.announcers.add(peer);
+            self.wanted.insert(*id, wanted);
+            self.ask_next(*id, now);
+        } else {
+            self.stats.backlog_full += 1;
         }
     }
 
-    /// A peer delivered items; returns those that were asked for and are new, for the node to verify.
-    pub fn on_deliver(&mut self, peer: PeerId, items: Vec<(ItemId, &[u8])>, now: Instant) -> Vec<(ItemId, Vec<u8>)> {
+    /// A peer has an item that was seen already: it need not be told of it.
+    fn note_holder(&mut self, id: &ItemId, peer: PeerId) {
+        if let Some(item) = self.unverified.get_mut(id) {
+            item.announcers.add(peer);
+        } else if let Some(stored) = self.store.get_mut(id) {
+            stored.holders.add(peer);
+        }
+    }
+
+    /// A peer requested items: those in the store go out, batched.
+    pub fn on_request(&mut self, peer: PeerId, ids: &[ItemId]) {
+        let mut found = Vec::with_capacity(ids.len().min(wire::MAX_IDS));
+        for id in ids {
+            match self.store.get_mut(id) {
+                Some(stored) => {
+                    stored.holders.add(peer);
+                    found.push((*id, stored.bytes.clone()));
+                }
+                None => self.stats.missed += 1,
+            }
+        }
+        self.stats.served += found.len() as u64;
+        for items in batches(found, self.limits.batch_bytes) {
+            self.outputs.push_back(Output::Deliver { to: peer, items });
+        }
+    }
+
+    /// A peer delivered items; returns those that are new, for the node to verify. Without `room` it takes only what it asked for, and
+    /// other items count as announced.
+    pub fn on_deliver(&mut self, peer: PeerId, items: Vec<(ItemId, &[u8])>, room: bool, now: Instant) -> Items {
         let mut accepted = Vec::with_capacity(items.len());
         for (id, bytes) in items {
-            if self.wanted.get(&id).is_some_and(|wanted| wanted.announcers.was_asked(peer)) {
-                let announcers = self.cancel_wanted(&id).unwrap_or_default();
-                self.seen.insert(&id);
-                self.remember_unverified(id, Unverified { announcers, from: peer });
-                accepted.push((id, bytes.to_vec()));
-                self.stats.received += 1;
-            } else if self.seen.contains(&id) {
-                self.stats.duplicate += 1;
-            } else {
-                self.stats.unrequested += 1;
-            }
+            let announcers = match self.wanted.get_mut(&id) {
+                Some(wanted) if wanted.announcers.was_asked(peer) => self.cancel_wanted(&id).unwrap_or_default(),
+                Some(wanted) => {
+                    wanted.announcers.add(peer);
+                    self.stats.deferred += 1;
+                    continue;
+                }
+                None if self.seen.contains(&id) => {
+                    self.note_holder(&id, peer);
+                    self.stats.duplicate += 1;
+                    continue;
+                }
+                None if !room => {
+                    self.stats.deferred += 1;
+                    self.want(&id, peer, now);
+                    continue;
+                }
+                None => {
+                    let mut announcers = Announcers::default();
+                    announcers.add(peer);
+                    announcers
+                }
+            };
+            self.seen.insert(&id);
+            self.remember_unverified(id, Unverified { announcers, from: peer });
+            accepted.push((id, bytes.into()));
+            self.stats.received += 1;
         }
         self.advance_window(peer, now);
         self.flush_requests();
         accepted
     }
 
-    /// Sends announcements that waited long enough, and asks others for what was not delivered in time.
+    /// Announces what has waited long enough, and asks others for what was not delivered in time.
     pub fn tick(&mut self, now: Instant) {
+        while self.relays.front().is_some_and(|(at, _)| *at <= now) {
+            self.relay_next();
+        }
+        self.flush_announcements();
         for index in 0..self.peers.len() {
-            let peer = PeerId(index as u16);
-            if self.peers[index].announce_at.is_some_and(|at| at <= now) {
-                self.flush_announcements(peer);
-            }
-            self.advance_window(peer, now);
+            self.advance_window(PeerId(index as u16), now);
         }
         self.flush_requests();
     }
@@ -315,23 +362,24 @@ impl Gossip {
         state.can_request(&self.limits) || state.can_wait(&self.limits)
     }
 
-    fn queue_announcement(&mut self, peer: PeerId, id: ItemId, now: Instant) {
-        let delay = Duration::from_millis(self.limits.announce_delay_ms);
-        let state = &mut self.peers[peer.index()];
-        state.announce.push(id);
-        state.announce_at.get_or_insert(now + delay);
-        if state.announce.len() >= self.limits.batch_ids {
-            self.flush_announcements(peer);
+    /// Marks the next item for announcement to the peers that are not known to have it, if it is still of use.
+    fn relay_next(&mut self) {
+        let Some((_, id)) = self.relays.pop_front() else { return };
+        let Some(stored) = self.store.get(&id) else { return };
+        for (index, state) in self.peers.iter_mut().enumerate() {
+            if state.connected && !stored.holders.contains(PeerId(index as u16)) {
+                state.announce.push(id);
+            }
         }
     }
 
-    fn flush_announcements(&mut self, peer: PeerId) {
-        let state = &mut self.peers[peer.index()];
-        state.announce_at = None;
-        let ids = std::mem::take(&mut state.announce);
-        if !ids.is_empty() {
-            self.stats.announced += ids.len() as u64;
-            self.outputs.push_back(Output::Announce { to: peer, ids });
+    fn flush_announcements(&mut self) {
+        for (index, state) in self.peers.iter_mut().enumerate() {
+            for ids in state.announce.chunks(self.limits.batch_ids) {
+                self.stats.announced += ids.len() as u64;
+                self.outputs.push_back(Output::Announce { to: PeerId(index as u16), ids: ids.to_vec() });
+            }
+            state.announce.clear();
         }
     }
 
@@ -345,12 +393,12 @@ impl Gossip {
         }
     }
 
-    fn store_item(&mut self, id: ItemId, bytes: Arc<[u8]>) {
-        self.stats.stored_bytes += bytes.len() as u64;
-        self.store.insert(id, bytes);
+    fn store_item(&mut self, id: ItemId, stored: Stored) {
+        self.stats.stored_bytes += stored.bytes.len() as u64;
+        self.store.insert(id, stored);
         while self.store.len() > self.limits.store_items || self.stats.stored_bytes > self.limits.store_bytes as u64 {
             let Some((_, evicted)) = self.store.pop_oldest() else { return };
-            self.stats.stored_bytes -= evicted.len() as u64;
+            self.stats.stored_bytes -= evicted.bytes.len() as u64;
         }
     }
 
@@ -426,4 +474,19 @@ impl Gossip {
             self.ask_next(id, now);
         }
     }
+}
+
+/// Cuts items into parts of at most `batch_bytes` on the wire, or one larger item.
+fn batches(items: Items, batch_bytes: usize) -> impl Iterator<Item = Items> {
+    let mut items = items.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let first = items.next()?;
+        let mut left = batch_bytes.saturating_sub(wire::ITEM_OVERHEAD_BYTES + first.1.len());
+        let mut batch = vec![first];
+        while let Some(item) = items.next_if(|(_, bytes)| wire::ITEM_OVERHEAD_BYTES + bytes.len() <= left) {
+            left -= wire::ITEM_OVERHEAD_BYTES + item.1.len();
+            batch.push(item);
+        }
+        Some(batch)
+    })
 }

@@ -7,7 +7,7 @@ use crate::meter::{Meter, Spent};
 use crate::ring::Ring;
 use crate::runtime::{Ending, NodeError};
 use constellation_chain::{BlackHole, Certificate};
-use constellation_net::{Channel, Handle, PeerId};
+use constellation_net::{Channel, Handle, ItemId, PeerId};
 use constellation_protocol::{Message, NodeIndex};
 use constellation_storage::{Log, LogError};
 use std::sync::Arc;
@@ -81,11 +81,20 @@ impl LogStage {
         let count = appended.len() + asked.len();
         for black_hole in appended {
             self.feed.publish(final_block(&black_hole));
+            self.forget(&black_hole);
         }
         for (to, height) in asked {
             self.serve(to, height)?;
         }
         Ok(count)
+    }
+
+    /// What is final need not be told to anybody any more.
+    fn forget(&self, black_hole: &BlackHole) {
+        let ids: Vec<ItemId> = black_hole.transactions().map(|transaction| transaction.record_hash().0).collect();
+        if let Err(error) = self.net.forget(ids) {
+            tracing::debug!(%error, "final transactions stay in the gossip's store until others take their places");
+        }
     }
 
     /// Black holes are the log's only records, so the record of height h is the h-th.

@@ -9,7 +9,7 @@ use crate::meter::{Meter, Spent};
 use crate::ring::Ring;
 use crate::suspects::{Sender, Suspects};
 use constellation_chain::{NetworkId, Offer, Reader, Transaction};
-use constellation_net::{ItemId, PeerId};
+use constellation_net::{ItemId, Items, PeerId};
 use constellation_verify::Senders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ pub(crate) enum VerifyInput {
     /// A client's offer, as bytes.
     ClientOffer { record: Vec<u8>, reply: oneshot::Sender<SubmitReply> },
     /// Items from a peer.
-    Gossip { from: PeerId, items: Vec<(ItemId, Vec<u8>)> },
+    Gossip { from: PeerId, items: Items },
 }
 
 /// Transactions of an agreed block that the core wants verified: before anything else.
@@ -180,17 +180,12 @@ impl VerifyStage {
         self.engine.check_offers(std::iter::once(offer)) == [true]
     }
 
-    fn parse_items(&self, from: PeerId, items: Vec<(ItemId, Vec<u8>)>) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
+    fn parse_items(&self, from: PeerId, items: Items) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
         let mut ids = Vec::with_capacity(items.len());
         let mut transactions = Vec::with_capacity(items.len());
         let (mut bad, mut offers) = (Vec::new(), Vec::new());
-        for (id, bytes) in items {
-            let item = if gossip::item_id(&bytes) == id {
-                gossip::decode(&bytes, self.network)
-            } else {
-                Err("wrong id".into())
-            };
-            match item {
+        for (id, record) in items {
+            match gossip::decode(&id, record, self.network) {
                 Ok(Item::Transaction(transaction)) => {
                     ids.push(id);
                     transactions.push(transaction);

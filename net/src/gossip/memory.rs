@@ -1,7 +1,7 @@
 //! What gossip remembers: the two-generation set of seen ids, and a map that can give up its oldest entries.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use crate::gossip::ItemId;
@@ -25,6 +25,9 @@ impl Hasher for Prehashed {
         self.0
     }
 }
+
+/// A map by id. Its hash is fast and keyed, so that nobody can choose ids that crowd each other out.
+pub(crate) type IdMap<V> = std::collections::HashMap<ItemId, V, foldhash::quality::RandomState>;
 
 type HashedSet = HashSet<u64, BuildHasherDefault<Prehashed>>;
 
@@ -67,7 +70,7 @@ impl SeenSet {
 /// A map by id that knows the order of insertion.
 #[derive(Debug)]
 pub(crate) struct FifoMap<V> {
-    entries: HashMap<ItemId, (u64, V)>,
+    entries: IdMap<(u64, V)>,
     /// May hold stale pairs of removed entries, never more than there are live ones (and a few).
     order: VecDeque<(u64, ItemId)>,
     next_sequence: u64,
@@ -75,7 +78,7 @@ pub(crate) struct FifoMap<V> {
 
 impl<V> FifoMap<V> {
     pub(crate) fn new() -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), next_sequence: 0 }
+        Self { entries: IdMap::default(), order: VecDeque::new(), next_sequence: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! What gossip keeps for one peer and for one wanted item.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::{GossipLimits, PeerId};
@@ -86,6 +87,14 @@ impl Wanted {
     pub(crate) const MAX_ROUNDS: u8 = 3;
 }
 
+/// A verified item.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) bytes: Arc<[u8]>,
+    /// Peers that are known to have it too.
+    pub(crate) holders: Announcers,
+}
+
 /// A delivered item that the node has not judged yet.
 #[derive(Debug)]
 pub(crate) struct Unverified {
@@ -98,9 +107,8 @@ pub(crate) struct Unverified {
 #[derive(Debug, Default)]
 pub(crate) struct GossipPeer {
     pub(crate) connected: bool,
-    /// Ids to announce when the batch is full or `announce_at` has come.
+    /// Ids to announce when the current call ends.
     pub(crate) announce: Vec<ItemId>,
-    pub(crate) announce_at: Option<Instant>,
     /// Ids to request when the current call ends.
     pub(crate) request: Vec<ItemId>,
     /// Requests in the order of their deadlines; those answered meanwhile are removed when they reach the front.
