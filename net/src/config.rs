@@ -202,7 +202,7 @@ impl Default for GossipLimits {
         Self {
             batch_ids: 512,
             batch_bytes: 48 << 10,
-            relay_delay_ms: 250,
+            relay_delay_ms: 5_000,
             seen_items: 1 << 20,
             store_items: 1 << 19,
             store_bytes: 128 << 20,

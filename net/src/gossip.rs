@@ -7,6 +7,11 @@
 //!
 //! An announced item is asked of one announcer at a time. A push that a node has no room for counts as an announcement. A delivered item counts
 //! as seen; if its bytes turn out not to be what its id names, [`Gossip::reject`] makes it wanted again and asks another announcer, so that a liar cannot hide an item.
+//!
+//! What a peer pushes is bounded three times over: the connection reads no more than the peer's budget of bytes and messages; the node takes
+//! pushes only while it has room that it does not need for clients and for what it asked for (without room they wait here, by id, among the
+//! peer's other announcements); and of what it took, each peer has a share of places, so that a flood displaces only what the same peer brought.
+//! One item that does not verify, and the node closes that peer and counts it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,8 +25,8 @@ mod peer;
 mod tests;
 pub(crate) mod wire;
 
-use memory::{FifoMap, IdMap, SeenSet};
-use peer::{Announcers, GossipPeer, Stored, Unverified, Wanted};
+use memory::{IdMap, Order, SeenSet};
+use peer::{Announcers, GossipPeer, Item, Stored, Unverified, Wanted};
 
 /// Name of an item: a hash of its content, checked by the embedding node.
 pub type ItemId = [u8; 32];
@@ -122,12 +127,14 @@ gossip_stats! {
 pub struct Gossip {
     limits: GossipLimits,
     peers: Vec<GossipPeer>,
+    /// What there is to know of items that are wanted, to be verified, or in the store.
+    items: IdMap<Item>,
+    /// Ids of items that were there once.
     seen: SeenSet,
-    wanted: IdMap<Wanted>,
-    unverified: FifoMap<Unverified>,
-    store: FifoMap<Stored>,
-    /// Items that peers brought, in the order in which they are to be announced.
-    relays: VecDeque<(Instant, ItemId)>,
+    /// The store's items in the order of their publication.
+    stored: Order,
+    /// Items that peers brought, by their places in the store, in the order in which they are to be announced.
+    relays: VecDeque<(Instant, u64)>,
     outputs: VecDeque<Output>,
     stats: GossipStats,
 }
@@ -138,10 +145,9 @@ impl Gossip {
     pub fn new(peer_count: usize, limits: GossipLimits) -> Self {
         Self {
             peers: (0..peer_count).map(|_| GossipPeer::default()).collect(),
+            items: IdMap::default(),
             seen: SeenSet::new(limits.seen_items),
-            wanted: IdMap::default(),
-            unverified: FifoMap::new(),
-            store: FifoMap::new(),
+            stored: Order::default(),
             relays: VecDeque::new(),
             outputs: VecDeque::new(),
             stats: GossipStats::default(),
@@ -157,15 +163,14 @@ impl Gossip {
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> GossipStats {
-        let (stored_items, wanted_items) = (self.store.len() as u64, self.wanted.len() as u64);
-        GossipStats { stored_items, wanted_items, ..self.stats }
+        self.stats
     }
 
     /// When [`tick`](Self::tick) has something to do at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let requests = self.peers.iter().filter_map(|peer| peer.window.front());
-        requests.chain(self.relays.front()).map(|(deadline, _)| *deadline).min()
+        let requests = self.peers.iter().filter_map(|peer| peer.window.front()).map(|(deadline, _)| *deadline);
+        requests.chain(self.relays.front().map(|(at, _)| *at)).min()
     }
 
     /// A peer connected: it is told of the newest items in the store, in case it was away.
@@ -173,7 +178,7 @@ impl Gossip {
         self.disconnected(peer, now);
         let Some(state) = self.peers.get_mut(peer.index()) else { return };
         state.connected = true;
-        for ids in self.store.newest(self.limits.announce_on_connect).chunks(self.limits.batch_ids) {
+        for ids in self.stored.newest(self.limits.announce_on_connect).chunks(self.limits.batch_ids) {
             self.stats.announced += ids.len() as u64;
             self.outputs.push_back(Output::Announce { to: peer, ids: ids.to_vec() });
         }
@@ -182,10 +187,12 @@ impl Gossip {
     /// A peer is gone: what was asked of it is asked of others.
     pub fn disconnected(&mut self, peer: PeerId, now: Instant) {
         let Some(state) = self.peers.get_mut(peer.index()) else { return };
-        let gone = std::mem::take(state);
+        let unverified = std::mem::take(&mut state.unverified);
+        let gone = std::mem::replace(state, GossipPeer { unverified, ..GossipPeer::default() });
         for (deadline, id) in gone.window {
-            let Some(wanted) = self.wanted.get_mut(&id) else { continue };
-            if wanted.asked == Some((peer, deadline)) {
+            if let Some(Item::Wanted(wanted)) = self.items.get_mut(&id)
+                && wanted.asked == Some((peer, deadline))
+            {
                 wanted.asked = None;
                 self.ask_next(id, now);
             }
@@ -200,18 +207,22 @@ impl Gossip {
     pub fn publish(&mut self, items: impl IntoIterator<Item = (ItemId, Arc<[u8]>)>, now: Instant) {
         let mut fresh = Vec::new();
         for (id, bytes) in items {
-            if self.store.get(&id).is_some() {
-                continue;
-            }
+            let holders = match self.items.get(&id) {
+                Some(Item::Stored(_)) => continue,
+                Some(Item::Unverified(item)) => {
+                    self.peers[item.from.index()].unverified.vacate(item.place);
+                    Some(item.announcers.clone())
+                }
+                Some(Item::Wanted(_)) => self.cancel_wanted(&id),
+                None => None,
+            };
             self.stats.published += 1;
-            self.seen.insert(&id);
-            let cancelled = self.cancel_wanted(&id);
-            let holders = self.unverified.remove(&id).map(|item| item.announcers).or(cancelled);
+            let place = self.stored.push(id);
             match &holders {
-                Some(_) => self.relays.push_back((now + Duration::from_millis(self.limits.relay_delay_ms), id)),
+                Some(_) => self.relays.push_back((now + Duration::from_millis(self.limits.relay_delay_ms), place)),
                 None => fresh.push((id, bytes.clone())),
             }
-            self.store_item(id, Stored { bytes, holders: holders.unwrap_or_default() });
+            self.store_item(id, Stored { bytes, holders: holders.unwrap_or_default(), place });
         }
         while self.relays.len() > self.limits.store_items {
             self.relay_next();
@@ -226,10 +237,20 @@ impl Gossip {
     /// Items that are of no use any more: they are neither served nor announced nor fetched.
     pub fn forget(&mut self, ids: &[ItemId]) {
         for id in ids {
+            self.drop_item(id);
             self.seen.insert(id);
-            self.cancel_wanted(id);
-            self.unverified.remove(id);
-            if let Some(stored) = self.store.remove(id) {
+        }
+    }
+
+    /// Takes an item out, whatever is known of it.
+    fn drop_item(&mut self, id: &ItemId) {
+        match self.items.remove(id) {
+            None => {}
+            Some(Item::Wanted(wanted)) => self.stop_wanting(&wanted),
+            Some(Item::Unverified(item)) => self.peers[item.from.index()].unverified.vacate(item.place),
+            Some(Item::Stored(stored)) => {
+                self.stored.vacate(stored.place);
+                self.stats.stored_items -= 1;
                 self.stats.stored_bytes -= stored.bytes.len() as u64;
             }
         }
@@ -238,14 +259,11 @@ impl Gossip {
     /// Delivered items whose bytes are not what their id names: another announcer is asked, if there is one.
     pub fn reject(&mut self, ids: &[ItemId], now: Instant) {
         for id in ids {
-            let Some(Unverified { announcers, from }) = self.unverified.remove(id) else { continue };
-            if self.wanted.contains_key(id) {
-                continue;
-            }
+            let Some(Item::Unverified(Unverified { announcers, from, place })) = self.items.get(id) else { continue };
+            let (announcers, from, place) = (announcers.without(*from), *from, *place);
+            self.peers[from.index()].unverified.vacate(place);
             self.stats.rejected += 1;
-            self.seen.remove(id);
-            self.wanted.insert(*id, Wanted { announcers: announcers.without(from), ..Wanted::default() });
-            self.ask_next(*id, now);
+            self.start_wanting(id, announcers, now);
         }
         self.flush_requests();
     }
@@ -254,15 +272,16 @@ impl Gossip {
     pub fn on_announce(&mut self, peer: PeerId, ids: &[ItemId], now: Instant) {
         self.stats.heard += ids.len() as u64;
         for id in ids {
-            if let Some(wanted) = self.wanted.get_mut(id) {
-                wanted.announcers.add(peer);
-                if wanted.asked.is_none() && self.peers[peer.index()].can_request(&self.limits) {
-                    self.ask_next(*id, now);
+            match self.items.get_mut(id) {
+                Some(item) => {
+                    item.note_holder(peer);
+                    let is_open = matches!(item, Item::Wanted(wanted) if wanted.asked.is_none());
+                    if is_open && self.peers[peer.index()].can_request(&self.limits) {
+                        self.ask_next(*id, now);
+                    }
                 }
-            } else if self.seen.contains(id) {
-                self.note_holder(id, peer);
-            } else {
-                self.want(id, peer, now);
+                None if self.seen.contains(id) => {}
+                None => self.want(id, peer, now),
             }
         }
         self.flush_requests();
@@ -271,34 +290,28 @@ impl Gossip {
     /// Makes a new item wanted that a peer has, if there is room for it among what is asked of this peer.
     fn want(&mut self, id: &ItemId, peer: PeerId, now: Instant) {
         if self.can_take_from(peer) {
-            let mut wanted = Wanted::default();
-            wanted.announcers.add(peer);
-            self.wanted.insert(*id, wanted);
-            self.ask_next(*id, now);
+            self.start_wanting(id, Announcers::of(peer), now);
         } else {
             self.stats.backlog_full += 1;
         }
     }
 
-    /// A peer has an item that was seen already: it need not be told of it.
-    fn note_holder(&mut self, id: &ItemId, peer: PeerId) {
-        if let Some(item) = self.unverified.get_mut(id) {
-            item.announcers.add(peer);
-        } else if let Some(stored) = self.store.get_mut(id) {
-            stored.holders.add(peer);
-        }
+    fn start_wanting(&mut self, id: &ItemId, announcers: Announcers, now: Instant) {
+        self.items.insert(*id, Item::Wanted(Wanted { announcers, ..Wanted::default() }));
+        self.stats.wanted_items += 1;
+        self.ask_next(*id, now);
     }
 
     /// A peer requested items: those in the store go out, batched.
     pub fn on_request(&mut self, peer: PeerId, ids: &[ItemId]) {
         let mut found = Vec::with_capacity(ids.len().min(wire::MAX_IDS));
         for id in ids {
-            match self.store.get_mut(id) {
-                Some(stored) => {
+            match self.items.get_mut(id) {
+                Some(Item::Stored(stored)) => {
                     stored.holders.add(peer);
                     found.push((*id, stored.bytes.clone()));
                 }
-                None => self.stats.missed += 1,
+                _ => self.stats.missed += 1,
             }
         }
         self.stats.served += found.len() as u64;
@@ -312,15 +325,21 @@ impl Gossip {
     pub fn on_deliver(&mut self, peer: PeerId, items: Vec<(ItemId, &[u8])>, room: bool, now: Instant) -> Items {
         let mut accepted = Vec::with_capacity(items.len());
         for (id, bytes) in items {
-            let announcers = match self.wanted.get_mut(&id) {
-                Some(wanted) if wanted.announcers.was_asked(peer) => self.cancel_wanted(&id).unwrap_or_default(),
-                Some(wanted) => {
+            let announcers = match self.items.get_mut(&id) {
+                Some(Item::Wanted(wanted)) if wanted.announcers.was_asked(peer) => {
+                    self.cancel_wanted(&id).unwrap_or_default()
+                }
+                Some(Item::Wanted(wanted)) => {
                     wanted.announcers.add(peer);
                     self.stats.deferred += 1;
                     continue;
                 }
+                Some(item) => {
+                    item.note_holder(peer);
+                    self.stats.duplicate += 1;
+                    continue;
+                }
                 None if self.seen.contains(&id) => {
-                    self.note_holder(&id, peer);
                     self.stats.duplicate += 1;
                     continue;
                 }
@@ -329,14 +348,9 @@ impl Gossip {
                     self.want(&id, peer, now);
                     continue;
                 }
-                None => {
-                    let mut announcers = Announcers::default();
-                    announcers.add(peer);
-                    announcers
-                }
+                None => Announcers::of(peer),
             };
-            self.seen.insert(&id);
-            self.remember_unverified(id, Unverified { announcers, from: peer });
+            self.remember_unverified(id, announcers, peer);
             accepted.push((id, bytes.into()));
             self.stats.received += 1;
         }
@@ -364,8 +378,8 @@ impl Gossip {
 
     /// Marks the next item for announcement to the peers that are not known to have it, if it is still of use.
     fn relay_next(&mut self) {
-        let Some((_, id)) = self.relays.pop_front() else { return };
-        let Some(stored) = self.store.get(&id) else { return };
+        let Some(id) = self.relays.pop_front().and_then(|(_, place)| self.stored.at(place)) else { return };
+        let Some(Item::Stored(stored)) = self.items.get(&id) else { return };
         for (index, state) in self.peers.iter_mut().enumerate() {
             if state.connected && !stored.holders.contains(PeerId(index as u16)) {
                 state.announce.push(id);
@@ -394,34 +408,48 @@ impl Gossip {
     }
 
     fn store_item(&mut self, id: ItemId, stored: Stored) {
+        self.stats.stored_items += 1;
         self.stats.stored_bytes += stored.bytes.len() as u64;
-        self.store.insert(id, stored);
-        while self.store.len() > self.limits.store_items || self.stats.stored_bytes > self.limits.store_bytes as u64 {
-            let Some((_, evicted)) = self.store.pop_oldest() else { return };
-            self.stats.stored_bytes -= evicted.bytes.len() as u64;
+        self.items.insert(id, Item::Stored(stored));
+        while self.stored.span() > self.limits.store_items || self.stats.stored_bytes > self.limits.store_bytes as u64 {
+            let Some(oldest) = self.stored.oldest() else { return };
+            self.drop_item(&oldest);
+            self.seen.insert(&oldest);
         }
     }
 
-    fn remember_unverified(&mut self, id: ItemId, item: Unverified) {
-        self.unverified.insert(id, item);
-        if self.unverified.len() > self.limits.unverified_items {
-            self.unverified.pop_oldest();
+    /// Remembers who else has an item until the node has judged it. Each peer has its share of places: it displaces only what it brought itself.
+    fn remember_unverified(&mut self, id: ItemId, announcers: Announcers, from: PeerId) {
+        let share = (self.limits.unverified_items / self.peers.len()).max(1);
+        let brought = &mut self.peers[from.index()].unverified;
+        let place = brought.push(id);
+        let displaced = if brought.span() > share { brought.oldest() } else { None };
+        self.items.insert(id, Item::Unverified(Unverified { announcers, from, place }));
+        if let Some(displaced) = displaced {
+            self.drop_item(&displaced);
+            self.seen.insert(&displaced);
         }
     }
 
     /// Ends the wait for an item, if there is one; who announced it.
     fn cancel_wanted(&mut self, id: &ItemId) -> Option<Announcers> {
-        let wanted = self.wanted.remove(id)?;
+        let Some(Item::Wanted(_)) = self.items.get(id) else { return None };
+        let Some(Item::Wanted(wanted)) = self.items.remove(id) else { return None };
+        self.stop_wanting(&wanted);
+        Some(wanted.announcers)
+    }
+
+    fn stop_wanting(&mut self, wanted: &Wanted) {
+        self.stats.wanted_items -= 1;
         if let Some((peer, _)) = wanted.asked {
             self.peers[peer.index()].outstanding -= 1;
         }
-        Some(wanted.announcers)
     }
 
     /// Asks the first announcer that has room for a wanted item of which nobody is asked now; if none has, the item
     /// waits in a backlog. When all were asked in vain they are asked once more, a few times; then it is given up.
     fn ask_next(&mut self, id: ItemId, now: Instant) {
-        let Some(wanted) = self.wanted.get_mut(&id) else { return };
+        let Some(Item::Wanted(wanted)) = self.items.get_mut(&id) else { return };
         if wanted.asked.is_some() {
             return;
         }
@@ -437,13 +465,14 @@ impl Gossip {
         } else if let Some(peer) = first(&|state| state.can_wait(&self.limits)) {
             self.peers[peer.index()].backlog.push_back(id);
         } else {
-            self.wanted.remove(&id);
+            self.items.remove(&id);
+            self.stats.wanted_items -= 1;
             self.stats.abandoned += 1;
         }
     }
 
     fn ask(&mut self, peer: PeerId, id: ItemId, now: Instant) {
-        let Some(wanted) = self.wanted.get_mut(&id) else { return };
+        let Some(Item::Wanted(wanted)) = self.items.get_mut(&id) else { return };
         let deadline = now + Duration::from_millis(self.limits.request_timeout_ms);
         wanted.asked = Some((peer, deadline));
         wanted.announcers.mark_asked(peer);
@@ -456,7 +485,7 @@ impl Gossip {
     /// Removes answered and expired requests from the front of a peer's window, then fills it from the backlog.
     fn advance_window(&mut self, peer: PeerId, now: Instant) {
         while let Some((deadline, id)) = self.peers[peer.index()].window.front().copied() {
-            if let Some(wanted) = self.wanted.get_mut(&id)
+            if let Some(Item::Wanted(wanted)) = self.items.get_mut(&id)
                 && wanted.asked == Some((peer, deadline))
             {
                 if deadline > now {

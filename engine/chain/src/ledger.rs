@@ -147,8 +147,13 @@ impl Ledger {
     pub fn apply<'a>(&mut self, transactions: impl IntoIterator<Item = &'a Transaction>) -> Application {
         let mut application = Application::default();
         let mut touched = Vec::new();
-        for (index, transaction) in transactions.into_iter().enumerate() {
-            let places = self.places(transaction);
+        // All at once, because look-ups that need nothing of each other wait for memory together.
+        let found: Vec<_> =
+            transactions.into_iter().map(|transaction| (transaction, self.places(transaction))).collect();
+        for (index, (transaction, mut places)) in found.into_iter().enumerate() {
+            if places.contains(&None) {
+                places = self.places(transaction);
+            }
             match self.verdict_at(transaction, places) {
                 Ok(()) => {
                     self.move_heads(transaction, places, &mut touched);
@@ -251,12 +256,12 @@ impl Ledger {
         for place in touched {
             let Some((star, account)) = self.accounts.get_index_mut(*place) else { continue };
             account.is_touched = false;
+            let digest = account.hash(star);
             // A star that was never committed to has no digest yet.
-            if account.digest != Hash::ZERO {
-                self.commitment.remove(&account.digest);
+            match std::mem::replace(&mut account.digest, digest) {
+                Hash::ZERO => self.commitment.add(&digest),
+                old => self.commitment.replace(&old, &digest),
             }
-            account.digest = account.hash(star);
-            self.commitment.add(&account.digest);
         }
     }
 }

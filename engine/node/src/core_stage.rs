@@ -5,7 +5,7 @@ use crate::bell::Bell;
 use crate::gossip;
 use crate::journal::{Journal, JournalError};
 use crate::log_stage::LogInput;
-use crate::meter::{Meter, Spent};
+use crate::meter::{Meter, Spent, Stretch};
 use crate::ring::Ring;
 use crate::runtime::{Ending, Gauges, NodeError};
 use crate::verify_stage::VerifyJob;
@@ -116,7 +116,7 @@ struct Submitter {
 impl CoreStage {
     pub fn run(mut self) {
         let mut waiting = Waiting::default();
-        let mut since = Instant::now();
+        let mut since = Stretch::new();
         while !self.stop.load(Ordering::Relaxed) {
             let (mut taken, mut transactions) = (0, 0);
             while taken < EVENTS_MAX
@@ -148,7 +148,7 @@ impl CoreStage {
     }
 
     /// The journal comes first: whatever the order in the list, nothing leaves before all that must precede it is kept.
-    fn carry_out(&mut self, actions: Vec<Action>, waiting: &mut Waiting, since: &mut Instant) -> Result<(), NodeError> {
+    fn carry_out(&mut self, actions: Vec<Action>, waiting: &mut Waiting, since: &mut Stretch) -> Result<(), NodeError> {
         for action in &actions {
             if let Action::Journal(record) = action {
                 self.journal.append(record)?;
@@ -224,7 +224,7 @@ impl CoreStage {
     }
 
     /// A log that cannot keep up holds the core up: memory is not a place to keep blocks in.
-    fn give_log(&self, input: LogInput, since: &mut Instant) -> Result<(), NodeError> {
+    fn give_log(&self, input: LogInput, since: &mut Stretch) -> Result<(), NodeError> {
         let Err(back) = self.log.push(input) else { return Ok(()) };
         self.meter.book(since, Spent::Busy);
         self.log.push_waiting(back, &self.stop).map_err(|_| NodeError::Stopped)?;

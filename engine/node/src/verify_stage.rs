@@ -5,7 +5,7 @@ use crate::bell::Bell;
 use crate::core_stage::CoreInput;
 use crate::engine::VerifyEngine;
 use crate::gossip::{self, Item};
-use crate::meter::{Meter, Spent};
+use crate::meter::{Meter, Spent, Stretch};
 use crate::ring::Ring;
 use crate::suspects::{Sender, Suspects};
 use constellation_chain::{NetworkId, Offer, Reader, Transaction};
@@ -13,7 +13,7 @@ use constellation_net::{ItemId, Items, PeerId};
 use constellation_verify::Senders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// From so many transactions on, no more inputs are taken into a batch: it would gain nothing and only wait.
@@ -71,7 +71,7 @@ type Verified = (Parsed, Vec<Arc<Transaction>>, Vec<bool>);
 
 impl VerifyStage {
     pub fn run(self) {
-        let mut since = Instant::now();
+        let mut since = Stretch::new();
         let mut suspects = Suspects::default();
         while !self.stop.load(Ordering::Relaxed) {
             let batch = self.collect();

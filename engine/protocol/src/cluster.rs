@@ -299,6 +299,7 @@ impl Node {
         let Some(naming) = self.cluster.naming(round).cloned() else { return };
         let mut verdicts = verdicts.iter();
         let mut ids = KeySet::default();
+        ids.reserve(proposed.len());
         let mut transactions = Vec::with_capacity(proposed.len());
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {

@@ -110,7 +110,8 @@ impl Pool {
         if self.waiting_count >= config.pool_max || self.turns.len() >= 2 * config.pool_max {
             return busy;
         }
-        if let Some(&place) = self.places.get(&initiator) {
+        let place = self.places.get(&initiator).copied();
+        if let Some(place) = place {
             let waiting = &self.queues[place].waiting;
             if waiting.iter().filter(|(number, _)| *number == sequence).count() >= RIVALS_MAX {
                 return Admission::Censored { reason: Reason::Fork };
@@ -119,8 +120,9 @@ impl Pool {
                 return busy;
             }
         }
-        let state = State::Waiting(self.start_waiting(transaction.clone()));
-        self.entries.insert(id, Entry { transaction, state, admitted_us: now_us });
+        let place = place.unwrap_or_else(|| self.open_queue(initiator));
+        self.start_waiting(place, transaction.clone());
+        self.entries.insert(id, Entry { transaction, state: State::Waiting(place), admitted_us: now_us });
         Admission::Admitted
     }
 
@@ -296,20 +298,21 @@ impl Pool {
         worst
     }
 
-    /// Puts a transaction into its initiator's queue; the queue's place.
-    fn start_waiting(&mut self, transaction: Arc<Transaction>) -> usize {
-        let initiator = transaction.initiator();
-        let place = *self.places.entry(initiator).or_insert_with(|| {
-            let place = self.queues.insert(Queue { initiator, waiting: Vec::new() });
-            self.turns.push_back(place);
-            place
-        });
+    /// Makes an initiator's queue; its place.
+    fn open_queue(&mut self, initiator: PublicKey) -> usize {
+        let place = self.queues.insert(Queue { initiator, waiting: Vec::new() });
+        self.places.insert(initiator, place);
+        self.turns.push_back(place);
+        place
+    }
+
+    /// Puts a transaction into its initiator's queue.
+    fn start_waiting(&mut self, place: usize, transaction: Arc<Transaction>) {
         let queue = &mut self.queues[place];
         if let Err(at) = queue.search(&transaction) {
             queue.waiting.insert(at, (transaction.initiator_half().sequence(), transaction));
             self.waiting_count += 1;
         }
-        place
     }
 
     fn stop_waiting(&mut self, place: usize, transaction: &Transaction) {
@@ -329,11 +332,12 @@ impl Pool {
     }
 
     fn wait_again(&mut self, id: &Hash) {
-        let Some(entry) = self.entries.get(id) else { return };
-        if entry.state == State::Sealed {
-            let state = State::Waiting(self.start_waiting(entry.transaction.clone()));
-            self.entries.entry(*id).and_modify(|entry| entry.state = state);
-        }
+        let Some(entry) = self.entries.get(id).filter(|entry| entry.state == State::Sealed) else { return };
+        let transaction = entry.transaction.clone();
+        let initiator = transaction.initiator();
+        let place = self.places.get(&initiator).copied().unwrap_or_else(|| self.open_queue(initiator));
+        self.start_waiting(place, transaction);
+        self.entries.entry(*id).and_modify(|entry| entry.state = State::Waiting(place));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::config::{GossipLimits, PeerId};
 use crate::gossip::ItemId;
+use crate::gossip::memory::Order;
 
 /// Who announced an item, and which of them were asked for it. Announcers beyond the sixteenth are not remembered:
 /// they merely get an announcement that they do not need.
@@ -21,6 +22,12 @@ pub(crate) struct Announcers {
 
 impl Announcers {
     const MAX: usize = 16;
+
+    pub(crate) fn of(peer: PeerId) -> Self {
+        let mut announcers = Self::default();
+        announcers.add(peer);
+        announcers
+    }
 
     fn position(&self, peer: PeerId) -> Option<usize> {
         self.peers[..usize::from(self.len)].iter().position(|p| *p == peer.0)
@@ -72,6 +79,26 @@ impl Announcers {
     }
 }
 
+/// What is known of an item.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Wanted(Wanted),
+    Unverified(Unverified),
+    Stored(Stored),
+}
+
+impl Item {
+    /// A peer turns out to have the item too.
+    pub(crate) fn note_holder(&mut self, peer: PeerId) {
+        match self {
+            Self::Wanted(Wanted { announcers, .. }) | Self::Unverified(Unverified { announcers, .. }) => {
+                announcers.add(peer);
+            }
+            Self::Stored(stored) => stored.holders.add(peer),
+        }
+    }
+}
+
 /// An announced item that was not delivered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
@@ -93,6 +120,8 @@ pub(crate) struct Stored {
     pub(crate) bytes: Arc<[u8]>,
     /// Peers that are known to have it too.
     pub(crate) holders: Announcers,
+    /// In the order of publication.
+    pub(crate) place: u64,
 }
 
 /// A delivered item that the node has not judged yet.
@@ -101,12 +130,16 @@ pub(crate) struct Unverified {
     pub(crate) announcers: Announcers,
     /// Who delivered it.
     pub(crate) from: PeerId,
+    /// In the order of what that peer delivered.
+    pub(crate) place: u64,
 }
 
 /// Gossip with one peer.
 #[derive(Debug, Default)]
 pub(crate) struct GossipPeer {
     pub(crate) connected: bool,
+    /// What it delivered and the node has not judged yet, as far as that is remembered.
+    pub(crate) unverified: Order,
     /// Ids to announce when the current call ends.
     pub(crate) announce: Vec<ItemId>,
     /// Ids to request when the current call ends.

@@ -22,6 +22,7 @@ fn small() -> GossipLimits {
     GossipLimits {
         batch_ids: 8,
         batch_bytes: 300,
+        relay_delay_ms: 200,
         seen_items: 1_000,
         store_items: 100,
         store_bytes: 100_000,
@@ -265,6 +266,24 @@ fn a_push_is_taken_or_counts_as_an_announcement() {
 }
 
 #[test]
+fn a_flood_of_pushes_displaces_only_what_the_same_peer_brought() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(4, small());
+    (0..4).for_each(|peer| gossip.connected(PeerId(peer), now));
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], true, now);
+    gossip.on_deliver(PeerId(1), (100..500).map(|n| (id(n), &b"junk"[..])).collect(), true, now);
+    // Who has the first is still known: it need not be told, and when the bytes are a lie another is asked.
+    gossip.on_announce(PeerId(2), &[id(1)], now);
+    assert_eq!(gossip.peers[1].unverified.span(), 8);
+    assert_eq!(gossip.items.len(), 9);
+    gossip.reject(&[id(1), id(100), id(499)], now);
+    assert_eq!(requests(&mut gossip), [(2, vec![id(1)])]);
+    assert_eq!(gossip.stats().rejected, 2);
+    // What was displaced is not taken again.
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(100), b"junk")], true, now), []);
+}
+
+#[test]
 fn requests_are_bounded_and_the_backlog_follows() {
     let now = Instant::now();
     let mut gossip = Gossip::new(1, small());
@@ -273,7 +292,7 @@ fn requests_are_bounded_and_the_backlog_follows() {
     gossip.on_announce(PeerId(0), &ids, now);
     assert_eq!(requests(&mut gossip), [(0, ids[..4].to_vec())]);
     assert_eq!((gossip.stats().wanted_items, gossip.stats().backlog_full), (20, 10));
-    gossip.on_deliver(PeerId(0), vec![(ids[0], b"x"), (ids[1], b"x")], now);
+    gossip.on_deliver(PeerId(0), vec![(ids[0], b"x"), (ids[1], b"x")], true, now);
     assert_eq!(requests(&mut gossip), [(0, ids[4..6].to_vec())]);
 }
 
@@ -282,6 +301,7 @@ fn deliveries_are_batched_and_unknown_ids_missed() {
     let now = Instant::now();
     let mut gossip = Gossip::new(1, small());
     gossip.publish((0..10).map(item), now);
+    outputs(&mut gossip);
     let ids: Vec<_> = (0..11).map(id).collect();
     gossip.on_request(PeerId(0), &ids);
     let sizes: Vec<_> = outputs(&mut gossip)
@@ -300,6 +320,7 @@ fn newcomer_is_told_of_stored_items_but_not_of_forgotten_ones() {
     let now = Instant::now();
     let mut gossip = Gossip::new(1, small());
     gossip.publish((0..4).map(item), now);
+    outputs(&mut gossip);
     gossip.forget(&[id(1), id(3)]);
     gossip.connected(PeerId(0), now);
     assert_eq!(outputs(&mut gossip), [Output::Announce { to: PeerId(0), ids: vec![id(0), id(2)] }]);
@@ -371,20 +392,41 @@ proptest! {
 }
 
 fn check_bounds(gossip: &Gossip, limits: &GossipLimits) -> Result<(), TestCaseError> {
-    prop_assert!(gossip.store.len() <= limits.store_items);
-    prop_assert!(gossip.unverified.len() <= limits.unverified_items);
+    prop_assert!(gossip.stored.span() <= limits.store_items);
+    prop_assert!(gossip.relays.len() <= limits.store_items);
+    let stats = gossip.stats();
+    let count = |is: fn(&Item) -> bool| gossip.items.values().filter(|item| is(item)).count();
+    prop_assert_eq!(stats.stored_items as usize, count(|item| matches!(item, Item::Stored(_))));
+    prop_assert_eq!(stats.wanted_items as usize, count(|item| matches!(item, Item::Wanted(_))));
+    let wanted: Vec<_> = gossip
+        .items
+        .iter()
+        .filter_map(|(id, item)| match item {
+            Item::Wanted(wanted) => Some((id, wanted)),
+            _ => None,
+        })
+        .collect();
     for (index, peer) in gossip.peers.iter().enumerate() {
-        let asked = gossip.wanted.values().filter(|w| w.asked.is_some_and(|(p, _)| p.index() == index)).count();
+        let asked = wanted.iter().filter(|(_, w)| w.asked.is_some_and(|(p, _)| p.index() == index)).count();
         prop_assert_eq!(peer.outstanding, asked);
         prop_assert!(asked <= limits.in_flight_per_peer);
         prop_assert!(peer.backlog.len() <= limits.backlog_per_peer);
         prop_assert!(peer.window.len() <= 8 * limits.in_flight_per_peer);
+        prop_assert!(peer.unverified.span() <= limits.unverified_items / gossip.peers.len());
         prop_assert!(peer.connected || (peer.window.is_empty() && peer.backlog.is_empty()));
     }
     let waiting: std::collections::HashSet<_> = gossip.peers.iter().flat_map(|p| p.backlog.iter()).collect();
-    for (id, wanted) in &gossip.wanted {
+    for (id, wanted) in wanted {
         prop_assert!(wanted.asked.is_some() || waiting.contains(id), "an item waits for nobody");
         prop_assert!(!gossip.seen.contains(id), "an item is wanted although it was seen");
+    }
+    for (id, item) in &gossip.items {
+        let kept_at = match item {
+            Item::Wanted(_) => continue,
+            Item::Unverified(item) => gossip.peers[item.from.index()].unverified.at(item.place),
+            Item::Stored(stored) => gossip.stored.at(stored.place),
+        };
+        prop_assert_eq!(kept_at, Some(*id));
     }
     Ok(())
 }
