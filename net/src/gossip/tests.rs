@@ -92,7 +92,7 @@ impl Mesh {
                 // Every other push to a peer is lost.
                 for to in (0..self.nodes.len()).filter(|to| *to != from) {
                     self.pushes += 1;
-                    if self.pushes % 2 == 0 || !self.loses_pushes {
+                    if self.pushes.is_multiple_of(2) || !self.loses_pushes {
                         self.deliver(sender, to, &items);
                     }
                 }
@@ -374,7 +374,7 @@ proptest! {
                 Step::Request(peer, list) => gossip.on_request(PeerId(peer), &ids(&list)),
                 Step::Deliver(peer, list) => {
                     let items = ids(&list).into_iter().map(|id| (id, &b"bytes"[..])).collect();
-                    gossip.on_deliver(PeerId(peer), items, list.len() % 2 == 0, now);
+                    gossip.on_deliver(PeerId(peer), items, list.len().is_multiple_of(2), now);
                 }
                 Step::Publish(list) => gossip.publish(list.iter().map(|b| item(u32::from(*b))), now),
                 Step::Forget(list) => gossip.forget(&ids(&list)),
