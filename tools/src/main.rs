@@ -19,10 +19,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, Failure};
 
-/// What is made by one stage is freed by another, all day long: that is what this allocator is good at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A validator engine for the Constellation network: run nodes, load-test them, measure verification.
 #[derive(Debug, Parser)]
 #[command(name = "constellation", version, after_help = exit::help_of_program())]

@@ -7,7 +7,8 @@ use crate::config::Config;
 use crate::event::{Admission, TransactionState};
 use constellation_chain::{Hash, KeyMap, KeySet, Ledger, PublicKey, Reason, StarHead, Transaction, record_claim};
 use slab::Slab;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Rival transactions of one initiator and number that are kept: two show the fork, more show nothing new.
@@ -42,8 +43,11 @@ impl Queue {
     }
 }
 
-/// Where stars' chains will stand once the LSH block of a round is folded.
-type Ahead = KeyMap<PublicKey, StarHead>;
+/// Where a star's chain will stand once the LSH block of a round is folded.
+struct Ahead {
+    round: u64,
+    head: StarHead,
+}
 
 /// Who proposes a transaction in a round: each initiator falls to one seat, another in each round.
 pub(crate) struct Share {
@@ -78,8 +82,8 @@ pub(crate) struct Pool {
     queues: Slab<Queue>,
     /// Queues in the order in which they get their turn.
     turns: VecDeque<usize>,
-    /// By round; there are no more of them than a cluster runs ahead.
-    ahead: BTreeMap<u64, Ahead>,
+    /// Of the stars that certified LSH blocks touch which are in no black hole yet: no more than the cluster runs ahead.
+    ahead: KeyMap<PublicKey, Ahead>,
     waiting_count: usize,
 }
 
@@ -87,6 +91,15 @@ pub(crate) struct Pool {
 pub(crate) type Dropped = (Hash, Option<Reason>);
 
 impl Pool {
+    /// Looks up all that admitting these transactions will look up one by one: what many look-ups wait for comes from memory together.
+    pub fn look_ahead(&self, transactions: &[Arc<Transaction>], ledger: &Ledger) {
+        let is_here = |one: &Arc<Transaction>| self.entries.contains_key(&one.id());
+        let has_queue = |one: &Arc<Transaction>| self.places.contains_key(&one.initiator());
+        black_box(transactions.iter().filter(|one| is_here(one)).count());
+        black_box(transactions.iter().filter(|one| has_queue(one)).count());
+        ledger.look_ahead(transactions.iter().map(|one| &**one));
+    }
+
     /// Takes a transaction whose signatures hold.
     pub fn admit(&mut self, transaction: Arc<Transaction>, ledger: &Ledger, config: &Config, now_us: u64) -> Admission {
         let id = transaction.id();
@@ -140,13 +153,27 @@ impl Pool {
         }
     }
 
-    /// The waiting transaction with these very bytes: it need not be decoded, hashed or verified again.
-    pub fn find(&self, record: &[u8]) -> Option<&Arc<Transaction>> {
-        let (initiator, sequence) = record_claim(record)?;
-        let queue = &self.queues[*self.places.get(initiator)?];
-        let is_it =
-            |(number, transaction): &&(u64, Arc<Transaction>)| *number == sequence && **transaction.record() == *record;
-        queue.waiting.iter().find(is_it).map(|(_, transaction)| transaction)
+    /// The waiting transactions with these very bytes: they need not be decoded, hashed or verified again. Step by step for all of them, so
+    /// that what one step of many look-ups waits for comes from memory together.
+    pub fn find(&self, records: &[&[u8]]) -> Vec<Option<Arc<Transaction>>> {
+        let claims = records.iter().map(|record| record_claim(record));
+        let queues: Vec<Option<(&Queue, u64)>> = claims
+            .map(|claim| {
+                let (initiator, sequence) = claim?;
+                Some((&self.queues[*self.places.get(initiator)?], sequence))
+            })
+            .collect();
+        let candidates = queues.into_iter().map(|queue| {
+            let (queue, sequence) = queue?;
+            let first = queue.waiting.iter().position(|(number, _)| *number == sequence)?;
+            Some(&queue.waiting[first..])
+        });
+        let candidates: Vec<Option<&[(u64, Arc<Transaction>)]>> = candidates.collect();
+        let is_it = |one: &Transaction, record: &[u8]| **one.record() == *record;
+        let found = candidates.into_iter().zip(records).map(|(candidates, record)| {
+            candidates?.iter().map(|(_, one)| one).take(RIVALS_MAX).find(|one| is_it(one, record)).cloned()
+        });
+        found.collect()
     }
 
     /// Whether these very bytes, signatures included, were verified on their way into the pool.
@@ -229,8 +256,7 @@ impl Pool {
 
     /// The transactions of a certified LSH block stop waiting; the heads they make count from now on.
     pub fn seal(&mut self, round: u64, transactions: &[Arc<Transaction>]) {
-        let mut ahead = Ahead::default();
-        ahead.reserve(2 * transactions.len());
+        black_box(transactions.iter().filter(|one| self.entries.contains_key(&one.id())).count());
         for transaction in transactions {
             if let Some(entry) = self.entries.get_mut(&transaction.id())
                 && let State::Waiting(place) = std::mem::replace(&mut entry.state, State::Sealed)
@@ -239,18 +265,17 @@ impl Pool {
             }
             for (star, half) in transaction.halves() {
                 let head = StarHead { sequence: half.sequence(), head: transaction.id() };
-                let standing = ahead.entry(*star).or_insert(head);
-                if head.sequence > standing.sequence {
-                    *standing = head;
+                let ahead = self.ahead.entry(*star).or_insert(Ahead { round, head });
+                if head.sequence > ahead.head.sequence {
+                    *ahead = Ahead { round, head };
                 }
             }
         }
-        self.ahead.insert(round, ahead);
     }
 
     /// Takes over what the black hole that settles the rounds up to `round` did. A gap goes back to waiting: its predecessor may still come.
     pub fn settle<'a>(&mut self, outcomes: impl Iterator<Item = (&'a Arc<Transaction>, Option<Reason>)>, round: u64) {
-        self.ahead = self.ahead.split_off(&(round + 1));
+        self.ahead.retain(|_, ahead| ahead.round > round);
         for (transaction, reason) in outcomes {
             if reason == Some(Reason::Gap) {
                 self.wait_again(&transaction.id());
@@ -272,7 +297,7 @@ impl Pool {
 
     /// Where a star's chain will stand once all certified LSH blocks are folded, if one of them touches it.
     fn head_ahead(&self, star: &PublicKey) -> Option<StarHead> {
-        self.ahead.values().filter_map(|ahead| ahead.get(star)).max_by_key(|head| head.sequence).copied()
+        self.ahead.get(star).map(|ahead| ahead.head)
     }
 
     fn readiness(&self, transaction: &Transaction, heads: &KeyMap<PublicKey, StarHead>, ledger: &Ledger) -> Readiness {
