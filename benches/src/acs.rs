@@ -4,9 +4,10 @@
 //! epoch), messages go round until nobody has anything left to hear, and the machines are dropped. All of that is measured, in CPU
 //! time of the threads that do it, summed over all nodes. Every message is encoded once by its sender and decoded by every
 //! receiver from bytes. Not in it: the journal, encryption, and the coin's cryptography (in the common case no coin is asked
-//! for; the stub here would give it).
+//! for; the stub here would give it). What nodes give back at the end of an epoch the allocator keeps for the next.
 //!
-//! **The network in memory** ([`Delivery`]) costs next to nothing itself. A link keeps the order of its messages. A node has one
+//! **The network in memory** ([`Delivery`]) costs next to nothing itself: a message on its way is kept once for all
+//! receivers, and decoding gives each its own copy of a payload. A link keeps the order of its messages. A node has one
 //! inbox and takes messages out of it one by one; when it lets out what it has to say is what the three kinds of delivery
 //! differ in. [`Delivery::Turns`] is what a node's event loop does, with nodes that are never in step.
 //!
@@ -143,7 +144,7 @@ pub enum Error {
         what: String,
     },
     /// Sockets could not be had, or broke.
-    #[error("TCP among {nodes} nodes, which takes {} connections: {source}; are as many files allowed (`ulimit -n`)?", nodes * (nodes - 1) / 2)]
+    #[error("TCP among {nodes} nodes, which takes {} connections: {source}; allow more open files (`ulimit -n`), or measure fewer nodes", nodes * (nodes - 1) / 2)]
     Tcp {
         /// Committee size.
         nodes: usize,
@@ -222,7 +223,7 @@ fn row(options: &Options, nodes: usize, payload_bytes: usize, before: Option<u64
         let payloads = payloads();
         let epoch = run.epoch(&payloads).map_err(tcp_error)?;
         let wrong = |what| Error::Wrong { nodes, epoch: number, what };
-        let epoch = epoch.ok_or_else(|| wrong("messages ran out before all nodes were finished".to_owned()))?;
+        let epoch = epoch.ok_or_else(|| wrong("it ended before all nodes were finished".to_owned()))?;
         check(&epoch, &payloads).map_err(wrong)?;
         // The outputs hold payloads.
         Ok(Epoch { outputs: Vec::new(), ..epoch })
@@ -253,8 +254,11 @@ fn share(payload_bytes: usize, nodes: usize, node: usize) -> usize {
 /// Whether an epoch came to what it must: one output everywhere, of what was proposed, and nobody to blame.
 fn check(epoch: &Epoch, payloads: &[Arc<[u8]>]) -> Result<(), String> {
     let n = payloads.len();
-    let (Some(first), []) = (epoch.outputs.first().and_then(Option::as_ref), &epoch.faults[..]) else {
-        return Err(format!("faults {:?}", epoch.faults));
+    if !epoch.faults.is_empty() {
+        return Err(format!("faults of nodes that have none: {:?}", epoch.faults));
+    }
+    let Some(Some(first)) = epoch.outputs.first() else {
+        return Err("a node has no output".to_owned());
     };
     if !epoch.outputs.iter().all(|output| output.as_ref() == Some(first)) {
         return Err("outputs differ".to_owned());
@@ -308,9 +312,9 @@ mod tests {
             assert_eq!(report.rows.len(), 6);
             for row in &report.rows {
                 assert!(row.cpu_ms_per_epoch > 0.0, "{network:?} {row:?}");
-                // Each other node hears each payload, and at least three votes after it.
+                // Each other node hears each payload, and votes after it.
                 let links = (row.nodes * (row.nodes - 1)) as f64;
-                assert!(row.messages_per_epoch >= 4.0 * links, "{network:?} {row:?}");
+                assert!(row.messages_per_epoch >= 2.0 * links, "{network:?} {row:?}");
                 assert!(
                     row.bytes_per_epoch >= (row.nodes - 1) as f64 * row.payload_bytes as f64,
                     "{network:?} {row:?}"

@@ -1,7 +1,11 @@
 //! Writes the seed corpus: `cargo run --example seeds`, in this folder. The same bytes every time but for storage's random seeds.
 
-use constellation_acs::{InstanceSet, JournalEntry, Message as SubsetMessage, Step as SubsetStep, Value, Vote};
-use constellation_chain::{BlackHole, COMMITTEE_MAX, Hash, Kind, Offer, RoundId, Share, StarHead, Tier, Transaction, vrf};
+use constellation_acs::{
+    Fragment, InstanceSet, JournalEntry, Message as SubsetMessage, Step as SubsetStep, Value, Vote,
+};
+use constellation_chain::{
+    BlackHole, COMMITTEE_MAX, Hash, Kind, Offer, RoundId, Share, StarHead, Tier, Transaction, vrf,
+};
 use constellation_fuzz::{Driver, Step, genesis, network_id, node_key, star_key};
 use constellation_node::NodeConfig;
 use constellation_node::api::FinalBlock;
@@ -59,6 +63,7 @@ fn subset() -> Anything {
     let votes = SubsetMessage::Votes(vec![
         Vote::Echo { proposer, root },
         Vote::Ready { proposer, root },
+        Vote::ReadyAsEchoed { proposers: InstanceSet::from_bits(0b1101) },
         Vote::Agree { instances: InstanceSet::from_bits(0b1110), round: 0, step: SubsetStep::Echo, value: Value::One },
         Vote::Agree { instances: InstanceSet::one(2), round: 1, step: SubsetStep::Echo3, value: Value::Bottom },
         Vote::Coin { instance: 1, round: 2, proof: vec![3; 4] },
@@ -67,8 +72,12 @@ fn subset() -> Anything {
     ]);
     let payload = SubsetMessage::Payload { proposer, payload: b"payload"[..].into() };
     let pull = SubsetMessage::Pull { proposer, root };
+    // As of a committee of four, where a piece has a branch of two hashes.
+    let fragment = Fragment { index: 0, payload_len_bytes: 7, branch: vec![[6; 32]; 2], bytes: b"payl"[..].into() };
+    let held = JournalEntry::HeldFragment { proposer, root, fragment: fragment.clone() };
+    let fragment = SubsetMessage::Fragment { proposer, root, fragment };
     let (mut script, mut journal) = (Vec::new(), Vec::new());
-    for (name, message) in [("payload", payload), ("votes", votes), ("pull", pull)] {
+    for (name, message) in [("payload", payload), ("votes", votes), ("pull", pull), ("fragment", fragment)] {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
         save("acs_message", name, &bytes)?;
@@ -79,6 +88,14 @@ fn subset() -> Anything {
         journal.push(bytes.len() as u8);
         journal.extend(bytes);
     }
+    let mut bytes = Vec::new();
+    held.encode(&mut bytes);
+    journal.push(bytes.len() as u8);
+    journal.extend(bytes);
+    // A payload's fragments 0, 1 and 2 to and from their holders, echoes of all; then some of no payload's.
+    let holders = [0b0000_1001, 0b0000_0010, 0b0000_0111, 0b0001_0001, 0b0001_0010, 0b0001_0011, 0b0001_1000, 0xff];
+    let fragments = [&[0, 24][..], &[9; 24], &holders, &[1, 32], &[1; 8], &[2; 8], &[3; 8], &[4; 8], &holders].concat();
+    save("acs_fragments", "of-a-payload-and-of-none", fragments)?;
     save("acs_subset", "one-of-each", script)?;
     save("acs_journal", "one-of-each", journal)?;
     Ok(())
@@ -175,7 +192,8 @@ fn journal_script(node: &Driver) -> Vec<u8> {
 }
 
 fn save_messages(heard: &[Vec<u8>]) -> Anything {
-    let share = Share::sign(&RoundId { network: network_id(), tier: Tier::Galaxy, number: 1 }, Hash([1; 32]), &node_key(1));
+    let share =
+        Share::sign(&RoundId { network: network_id(), tier: Tier::Galaxy, number: 1 }, Hash([1; 32]), &node_key(1));
     let made = [
         Message::Share { tier: Tier::Galaxy, round: 1, share },
         Message::Status { height: 1, cluster_round: 2, answer: true },

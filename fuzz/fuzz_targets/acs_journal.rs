@@ -30,7 +30,8 @@ fuzz_target!(|input: &[u8]| {
             entries.push(entry);
         }
     }
-    let mut subset = Subset::restore(Config { me: 0, n: 4, payload_max_bytes: 64, coded_from_bytes: 32 }, OpenCoin, entries);
+    let mut subset =
+        Subset::restore(Config { me: 0, n: 4, payload_max_bytes: 64, coded_from_bytes: 32 }, OpenCoin, entries);
     subset.tick();
     subset.take_outgoing();
 });

@@ -136,6 +136,39 @@ fn two_killed_of_four_stall_the_network_and_lose_nothing() {
     }
 }
 
+#[test]
+fn who_stays_down_may_be_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = ["--processes", "--duration", "5s", "--rate", "200", "--stars", "2000", "--kill", "1@2s"];
+    let (report, _) = run_in(&dir, &load);
+    expect_sound(&report);
+    assert_eq!((&report["kills"], &report["down"]), (&Value::from(1), &serde_json::json!([1])), "{report}");
+}
+
+#[test]
+fn three_killed_of_four_at_once_come_back_and_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let kills = ["--kill", "0@2s", "--kill", "1@2s", "--kill", "3@2s"];
+    let restarts = ["--restart", "0@3s", "--restart", "1@3500ms", "--restart", "3@4s"];
+    let load = ["--processes", "--duration", "7s", "--rate", "200", "--stars", "2000"];
+    let (report, _) = run_in(&dir, &[&load[..], &kills, &restarts].concat());
+    expect_sound(&report);
+    expect_identical_logs(dir.path(), &report["committed"]);
+    assert_eq!(report["kills"], 3);
+}
+
+#[test]
+fn whoever_is_killed_and_whenever_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = ["--processes", "--duration", "16s", "--rate", "300", "--stars", "4000"];
+    let (report, _) = run_in(&dir, &[&load[..], &["--chaos", "8", "--seed", "5"]].concat());
+    expect_sound(&report);
+    expect_identical_logs(dir.path(), &report["committed"]);
+    assert_eq!(report["kills"], 8);
+    let starts: usize = (0..4).map(|node| heights_at_start(dir.path(), node).len()).sum();
+    assert!(starts > 4, "some node was killed after it had started: {starts}");
+}
+
 /// A devnet that would run for minutes, once its load has started. Like a program in a terminal it leads a process group.
 fn long_devnet(temporary: &TempDir, arguments: &[&str]) -> Process {
     let long = ["--duration", "10m", "--rate", "200", "--stars", "1000"];
@@ -193,6 +226,9 @@ fn options_that_cannot_be_are_named() {
     refused(&["--kill", "2", "--processes"], &["--kill", "NODE@TIME"]);
     refused(&["--kill", "2@30s", "--processes"], &["2@30s", "--duration"]);
     refused(&["--restart", "2@3s", "--kill", "2@4s", "--processes"], &["--restart 2@3s", "--kill"]);
+    refused(&["--chaos", "3"], &["--processes"]);
+    refused(&["--seed", "3"], &["--chaos"]);
+    refused(&["--chaos", "41", "--duration", "20s", "--processes"], &["--chaos 41", "20.5 s", "--duration"]);
     refused(&["--duration", "banana"], &["--duration", "banana", "20s"]);
     refused(&["--nodes", "0"], &["--nodes", "1..=32"]);
     refused(&["--rate", "0"], &["--rate"]);

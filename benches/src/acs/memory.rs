@@ -81,7 +81,6 @@ impl Memory {
         let count = count.min(self.inboxes[me].len());
         for Packet { from, chain, frame } in self.inboxes[me].drain(..count) {
             place.chain = place.chain.max(chain);
-            // Only what a machine encoded is here; were it refused, the machines would not finish.
             place.node.take(from, &frame);
         }
         if !place.has_output && place.node.has_output() {

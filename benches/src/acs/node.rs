@@ -27,6 +27,8 @@ impl Coin for StubCoin {
 pub struct Node {
     n: usize,
     machine: Subset<StubCoin>,
+    /// Something came that was no message: a fault of the engine, after which there is no right end.
+    refused: bool,
 }
 
 impl Node {
@@ -36,13 +38,14 @@ impl Node {
         let mut machine =
             Subset::new(Config { me, n, payload_max_bytes, coded_from_bytes: CODED_FROM_BYTES }, StubCoin(me));
         machine.propose(payloads[me].clone());
-        Self { n, machine }
+        Self { n, machine, refused: false }
     }
 
-    /// Takes a message; whether it was one.
-    pub fn take(&mut self, from: usize, bytes: &[u8]) -> bool {
-        let message = Message::decode(bytes, self.n);
-        message.map(|message| self.machine.handle(from, message)).is_ok()
+    pub fn take(&mut self, from: usize, bytes: &[u8]) {
+        match Message::decode(bytes, self.n) {
+            Ok(message) => self.machine.handle(from, message),
+            Err(_) => self.refused = true,
+        }
     }
 
     /// Lets out what there is to say.
@@ -59,7 +62,7 @@ impl Node {
     }
 
     pub fn is_finished(&self) -> bool {
-        self.machine.is_finished()
+        self.machine.is_finished() && !self.refused
     }
 
     pub fn output(&self) -> Option<Vec<Accepted>> {

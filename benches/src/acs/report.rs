@@ -27,8 +27,8 @@ pub struct Row {
     pub message_delays: u32,
     /// From the first proposal to the last node's output, on the clock. Over TCP only.
     pub latency_ms: Option<f64>,
-    /// The most memory that the process had above what it had before the first row: what all nodes take together with the
-    /// network between them, or less. None where the system does not tell.
+    /// The most memory that the process had above what it had before the first row: an upper bound of what all nodes and the
+    /// network between them take. None where the system does not tell.
     pub memory_bytes: Option<u64>,
 }
 

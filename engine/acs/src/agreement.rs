@@ -128,15 +128,17 @@ impl Agreement {
             return out.blame(from, FaultKind::Invalid);
         }
         let committee = self.committee;
+        let far = round.saturating_add(self.rounds_ahead_max);
+        let from_behind = step == Step::Echo && self.current >= Some(far);
         let Some(state) = self.open_round(from, round, out) else {
             return;
         };
-        let opens = step == Step::Echo && !state.voted(from, step);
+        let lags = from_behind && !state.voted(from, step);
         match state.count(from, step, value) {
             Counted::New => {
                 let sets_off = state.is_turning_point(&committee, step, value);
-                if opens {
-                    self.repeat_for_laggard(from, round, coin, out);
+                if lags {
+                    self.repeat_for_laggard(from, far, coin, out);
                 }
                 if sets_off {
                     self.on_new_vote(round, coin, out);
@@ -258,12 +260,8 @@ impl Agreement {
         &mut self.rounds[index]
     }
 
-    /// A peer has entered `round`: what it could not store before, it can now.
-    fn repeat_for_laggard(&self, peer: usize, round: u32, coin: &impl Coin, out: &mut Outbox) {
-        let far = round + self.rounds_ahead_max;
-        if self.current < Some(far) {
-            return;
-        }
+    /// A peer has got so far that it can store what it could not before: my votes of the round `far`.
+    fn repeat_for_laggard(&self, peer: usize, far: u32, coin: &impl Coin, out: &mut Outbox) {
         let votes = self.rounds[far as usize].own_votes(&self.place(far), coin);
         out.repeat(peer, votes);
     }

@@ -149,7 +149,9 @@ impl Bench {
                 machine.on_coin(from, (round, Phase::Smallest), share, coin, out);
             }
             Vote::Decided { value, .. } => machine.on_decided(from, value, coin, out),
-            Vote::Echo { .. } | Vote::Ready { .. } => unreachable!("not an agreement's vote"),
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } => {
+                unreachable!("not an agreement's vote")
+            }
         }
         for fault in out.take_faults() {
             let ahead = matches!(fault.kind, FaultKind::TooFarAhead { .. });
@@ -391,7 +393,7 @@ fn restore(machine: &mut Agreement, vote: Vote, coin: &TestCoin) {
             machine.restore_coin(round, Phase::Smallest, Share { owner, proof }, coin);
         }
         Vote::Decided { value, .. } => machine.restore_decided(value),
-        Vote::Echo { .. } | Vote::Ready { .. } => unreachable!("not an agreement's vote"),
+        Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } => unreachable!("not an agreement's vote"),
     }
 }
 

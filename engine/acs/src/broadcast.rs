@@ -8,10 +8,11 @@
 //!   itself, pass theirs on to everybody; the other fragments are for who asks.
 //!
 //! 1. On the proposer's first message a node stores the payload, or its fragment, and votes ECHO(root); nobody echoes
-//!    what it does not hold. A fragment from its holder is an ECHO too.
+//!    what it does not hold. A payload from its proposer, and a fragment from its holder, is an ECHO too.
 //! 2. Of a root that n−f ECHO, or n−f are READY for, a node obtains the payload: the one it stored; one that was pulled,
 //!    if it hashes to the root; or k fragments, decoded, **if encoded again they make the same root**.
-//! 3. On n−f ECHO(root), holding the payload, or on f+1 READY(root), a node votes READY(root), once.
+//! 3. On n−f ECHO(root), holding the payload, or on f+1 READY(root), a node votes READY(root), once. If that is the root
+//!    it echoed, it says no more than that, as a root is most of a vote; who has not heard the ECHO waits for it.
 //! 4. On n−f READY(root), holding the payload, it delivers.
 //! 5. Who lacks the payload of rule 2 asks echoers, in turn, for what is missing: a whole tick later, as it may still be
 //!    on its way; for fragments also at once, as they are small. An echoer answers with what it stored.
@@ -33,14 +34,15 @@
 //! **Validity.** An honest proposer's payload is echoed by all honest nodes, and nothing else of it is. So every honest
 //! node sees n−f ECHOs, k from honest holders, obtains the payload by asking if need be, and is READY.
 //!
-//! **Bounds.** First vote wins in ECHO and in READY, so at most 2n roots are counted; one fragment of each node is held,
-//! until the payload is; at most two payloads are held (the one echoed, and the one obtained if that is another), and one
-//! is decoded, as only one root can have a quorum. A peer gets two answers to its pulls at once, and then the k-th not
-//! before tick 2^k: few in all, yet a node that crashed after it had been answered can ask again.
+//! **Bounds.** Lengths are looked at before anything is hashed or copied. First vote wins in ECHO and in READY, so at
+//! most 2n roots are counted; one fragment of each node is held, until the payload is; at most two payloads are held (the
+//! one echoed, and the one obtained if that is another), and one is decoded, as only one root can have a quorum. A peer
+//! gets two answers to its pulls at once, and then the k-th not before tick 2^k: few in all, yet a node that crashed after
+//! it had been answered can ask again.
 
 use std::sync::Arc;
 
-use crate::committee::Committee;
+use crate::committee::{Committee, InstanceSet};
 use crate::digest::digest_root;
 use crate::erasure::Code;
 use crate::fault::FaultKind;
@@ -150,7 +152,8 @@ impl Broadcast {
         }
         if let Some(vouched) = &self.vouched {
             if vouched.payload.as_ref() == Some(&payload) {
-                return;
+                let root = vouched.root;
+                return self.on_payload_again(from, root, out);
             }
             if from == self.proposer {
                 out.blame(from, FaultKind::TwoPayloads);
@@ -163,14 +166,22 @@ impl Broadcast {
         }
         let root = digest_root(&payload);
         if wanted == Some(root) {
-            self.obtained = Some((root, payload.clone()));
+            self.take(root, payload.clone());
         }
         if first {
             out.hold(self.proposer, payload.clone());
             self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
+            self.on_vote(from, Kind::Echo, root, out);
             self.vote(Kind::Echo, root, out);
         }
         self.step(root, out);
+    }
+
+    /// The payload I vouch for. After a crash its proposer's ECHO is still news.
+    fn on_payload_again(&mut self, from: usize, root: Root, out: &mut Outbox) {
+        if from == self.proposer {
+            self.on_vote(from, Kind::Echo, root, out);
+        }
     }
 
     pub fn on_fragment(&mut self, from: usize, root: Root, fragment: Fragment, out: &mut Outbox) {
@@ -201,6 +212,7 @@ impl Broadcast {
             return out.blame(from, FaultKind::TwoEchoes { proposer });
         } else {
             self.gathered.insert(from, root, fragment);
+            self.on_echo_counted(from, root, out);
         }
         self.step(root, out);
     }
@@ -213,6 +225,23 @@ impl Broadcast {
             (Ok(_), _) => {}
             (Err(Contradiction), Kind::Echo) => out.blame(from, FaultKind::TwoEchoes { proposer }),
             (Err(Contradiction), Kind::Ready) => out.blame(from, FaultKind::TwoReadies { proposer }),
+        }
+        if kind == Kind::Echo {
+            self.on_echo_counted(from, root, out);
+        }
+    }
+
+    /// READY for what the sender echoed, or will have echoed when that arrives.
+    pub fn on_ready_as_echoed(&mut self, from: usize, out: &mut Outbox) {
+        match self.tally.echo_of(from) {
+            Some(root) => self.on_vote(from, Kind::Ready, root, out),
+            None => self.tally.note_ready_early(from),
+        }
+    }
+
+    fn on_echo_counted(&mut self, from: usize, root: Root, out: &mut Outbox) {
+        if self.tally.take_ready_early(from) {
+            self.on_vote(from, Kind::Ready, root, out);
         }
     }
 
@@ -252,6 +281,10 @@ impl Broadcast {
     pub fn restore_payload(&mut self, payload: Arc<[u8]>) {
         let root = digest_root(&payload);
         self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
+        if self.proposer == self.committee.me {
+            // It was my ECHO.
+            self.restore_vote(Kind::Echo, root);
+        }
     }
 
     /// Takes back a fragment of mine that the journal holds.
@@ -288,6 +321,13 @@ impl Broadcast {
         self.tally.count(self.committee.me, kind, root).ok();
     }
 
+    /// Takes back that I was READY for what I had echoed; the journal has the ECHO before it.
+    pub fn restore_ready_as_echoed(&mut self) {
+        if let Some(root) = self.tally.echo_of(self.committee.me) {
+            self.restore_vote(Kind::Ready, root);
+        }
+    }
+
     /// Does what the state calls for: what a crash may have cut off.
     pub fn resume(&mut self, out: &mut Outbox) {
         if let Some(root) = self.vouched.as_ref().map(|vouched| vouched.root) {
@@ -318,14 +358,10 @@ impl Broadcast {
     fn obtain(&mut self, root: Root, out: &mut Outbox) {
         let vouched = self.vouched.as_ref().filter(|vouched| vouched.root == root);
         if let Some(payload) = vouched.and_then(|vouched| vouched.payload.clone()) {
-            self.obtained = Some((root, payload));
-            return self.gathered.clear();
+            return self.take(root, payload);
         }
         match self.gathered.payload(&root, &self.code) {
-            Some(Ok(payload)) => {
-                self.obtained = Some((root, payload.into()));
-                self.gathered.clear();
-            }
+            Some(Ok(payload)) => self.take(root, payload.into()),
             Some(Err(NoPayload)) => {
                 self.refused = true;
                 self.gathered.clear();
@@ -338,6 +374,11 @@ impl Broadcast {
                 }
             }
         }
+    }
+
+    fn take(&mut self, root: Root, payload: Arc<[u8]>) {
+        self.obtained = Some((root, payload));
+        self.gathered.clear();
     }
 
     /// Asks as many echoers as payloads or fragments are missing.
@@ -360,12 +401,15 @@ impl Broadcast {
         if self.tally.has_voted(self.committee.me, kind) {
             return;
         }
-        let proposer = self.proposer;
+        let (proposer, me) = (self.proposer, self.committee.me);
         out.vote(match kind {
             Kind::Echo => Vote::Echo { proposer, root },
+            Kind::Ready if self.tally.echo_of(me) == Some(root) => {
+                Vote::ReadyAsEchoed { proposers: InstanceSet::one(proposer as u16) }
+            }
             Kind::Ready => Vote::Ready { proposer, root },
         });
-        self.on_vote(self.committee.me, kind, root, out);
+        self.on_vote(me, kind, root, out);
     }
 
     fn vouch_for_fragment(&mut self, root: Root, fragment: Fragment) {

@@ -1,7 +1,6 @@
 //! One node in one broadcast, message by message.
 
 use super::*;
-use crate::erasure::Codeword;
 use crate::message::{JournalEntry, Target};
 
 fn payload(text: &str) -> Arc<[u8]> {
@@ -17,6 +16,9 @@ fn broadcast() -> (Broadcast, Outbox) {
     let broadcast = Broadcast::new(Committee::new(0, 4), 3, 16);
     (broadcast, Outbox::default())
 }
+
+/// For what was echoed, in the broadcast of node 3.
+const READY: Vote = Vote::ReadyAsEchoed { proposers: InstanceSet::one(3) };
 
 fn votes(out: &mut Outbox) -> Vec<Vote> {
     match out.take_outgoing().messages.pop() {
@@ -39,15 +41,83 @@ fn holds_before_it_echoes_and_delivers_on_a_quorum() {
     let held = JournalEntry::Held { proposer: 3, payload: payload("a") };
     assert_eq!(outgoing.journal, [held, JournalEntry::Sent(echo.clone())]);
     assert_eq!(outgoing.messages, [(Target::All, echo)]);
+    // The proposer's payload was an echo.
     broadcast.on_vote(1, Kind::Echo, root("a"), &mut out);
-    assert_eq!(votes(&mut out), []);
-    broadcast.on_vote(2, Kind::Echo, root("a"), &mut out);
-    assert!(matches!(votes(&mut out)[..], [Vote::Ready { .. }]));
+    assert_eq!(votes(&mut out), [READY]);
     broadcast.on_vote(1, Kind::Ready, root("a"), &mut out);
     assert!(broadcast.delivered().is_none());
     broadcast.on_vote(3, Kind::Ready, root("a"), &mut out);
     assert_eq!(broadcast.delivered(), Some(&payload("a")));
     assert_eq!(out.take_faults(), []);
+}
+
+/// READY without a root counts for the root of the sender's ECHO, whichever comes first, and contradicts READY for another.
+#[test]
+fn ready_as_echoed_counts_for_the_echo() {
+    let (mut broadcast, mut out) = broadcast();
+    broadcast.on_payload(3, payload("a"), &mut out);
+    broadcast.on_ready_as_echoed(1, &mut out);
+    broadcast.on_ready_as_echoed(1, &mut out);
+    broadcast.on_vote(2, Kind::Echo, root("a"), &mut out);
+    broadcast.on_ready_as_echoed(2, &mut out);
+    assert!(broadcast.delivered().is_none(), "node 1 may have echoed another root");
+    broadcast.on_vote(1, Kind::Echo, root("a"), &mut out);
+    assert_eq!(broadcast.delivered(), Some(&payload("a")));
+    broadcast.on_vote(1, Kind::Ready, root("a"), &mut out);
+    broadcast.on_ready_as_echoed(1, &mut out);
+    assert_eq!(faults(&mut out), []);
+    // Node 3 echoed with its payload.
+    broadcast.on_vote(1, Kind::Ready, root("b"), &mut out);
+    broadcast.on_vote(3, Kind::Ready, root("b"), &mut out);
+    broadcast.on_ready_as_echoed(3, &mut out);
+    assert_eq!(faults(&mut out), [1, 3].map(|node| (node, FaultKind::TwoReadies { proposer: 3 })));
+}
+
+/// Who is READY on f+1 READYs for a root it did not echo has to name it.
+#[test]
+fn ready_for_another_root_than_the_echoed_names_it() {
+    let (mut broadcast, mut out) = broadcast();
+    broadcast.on_payload(3, payload("a"), &mut out);
+    out.take_outgoing();
+    for node in [1, 2] {
+        broadcast.on_vote(node, Kind::Ready, root("b"), &mut out);
+    }
+    assert_eq!(votes(&mut out), [Vote::Ready { proposer: 3, root: root("b") }]);
+}
+
+/// A proposer's payload is its echo: it says nothing besides, and says it again with the payload to who has crashed.
+#[test]
+fn a_proposers_payload_is_its_echo() {
+    let mut proposer = Broadcast::new(Committee::new(3, 4), 3, 16);
+    let mut out = Outbox::default();
+    proposer.propose(payload("a"), Form::Digest, &mut out);
+    let message = Message::Payload { proposer: 3, payload: payload("a") };
+    let expected = (vec![JournalEntry::Sent(message.clone())], vec![(Target::All, message)]);
+    let outgoing = out.take_outgoing();
+    assert_eq!((outgoing.journal, outgoing.messages), expected);
+    for node in [1, 2] {
+        proposer.on_vote(node, Kind::Echo, root("a"), &mut out);
+    }
+    assert_eq!(votes(&mut out), [READY]);
+
+    let mut restored = Broadcast::new(Committee::new(3, 4), 3, 16);
+    restored.restore_payload(payload("a"));
+    restored.restore_ready_as_echoed();
+    restored.resume(&mut out);
+    assert_eq!(out.take_outgoing(), Default::default());
+    restored.on_vote(1, Kind::Ready, root("a"), &mut out);
+    assert!(restored.delivered().is_none());
+    restored.on_vote(2, Kind::Ready, root("a"), &mut out);
+    assert_eq!(restored.delivered(), Some(&payload("a")), "its own READY was the third");
+
+    let (mut listener, mut out) = broadcast();
+    listener.restore_payload(payload("a"));
+    listener.restore_vote(Kind::Echo, root("a"));
+    listener.on_payload(2, payload("a"), &mut out);
+    listener.on_vote(1, Kind::Echo, root("a"), &mut out);
+    assert_eq!(votes(&mut out), []);
+    listener.on_payload(3, payload("a"), &mut out);
+    assert_eq!(votes(&mut out), [READY]);
 }
 
 #[test]
@@ -172,7 +242,7 @@ fn a_coded_proposal_goes_to_each_its_own_and_comes_back_after_a_crash() {
     for node in [0, 1, 2, 4] {
         restored.on_vote(node, Kind::Echo, coded.root, &mut out);
     }
-    assert!(matches!(votes(&mut out)[..], [Vote::Ready { .. }]), "it has no need of fragments");
+    assert_eq!(votes(&mut out), [READY], "it has no need of fragments");
 }
 
 #[test]
@@ -214,7 +284,7 @@ fn three_fragments_of_seven_make_the_payload() {
         for node in 1..N {
             broadcast.on_vote(node, Kind::Echo, coded.root, &mut out);
         }
-        assert!(matches!(votes(&mut out)[..], [Vote::Ready { .. }]));
+        assert_eq!(votes(&mut out), [READY]);
         for node in 1..=3 {
             broadcast.on_vote(node, Kind::Ready, coded.root, &mut out);
         }
@@ -234,8 +304,10 @@ fn a_fragment_counts_as_its_holders_echo() {
     broadcast.on_vote(2, Kind::Echo, coded.root, &mut out);
     broadcast.on_fragment(4, coded.root, coded.of(4), &mut out);
     out.take_outgoing();
+    broadcast.on_ready_as_echoed(5, &mut out);
     broadcast.on_fragment(5, coded.root, coded.of(5), &mut out);
-    assert!(matches!(votes(&mut out)[..], [Vote::Ready { .. }]));
+    assert_eq!(votes(&mut out), [READY]);
+    assert!(broadcast.tally.votes(Kind::Ready, &coded.root).contains(5), "its READY was waiting for its ECHO");
 }
 
 #[test]
@@ -273,10 +345,10 @@ fn fragments_that_are_missing_are_asked_for_at_once_and_then_by_the_tick() {
 /// Fragments that are not of one codeword, rightly hashed up to a root.
 fn badly_encoded() -> Coded {
     let code = Code::of(&Committee::new(0, N));
-    let codeword = code.encode(b"a payload that is cut up");
-    let mut pieces: Vec<_> = codeword.pieces().map(<[u8]>::to_vec).collect();
-    pieces[6][0] ^= 1;
-    let commitment = Commitment::to_codeword(24, Codeword::of_pieces(&pieces));
+    let mut pieces: Vec<Arc<[u8]>> = Vec::new();
+    code.encode(b"a payload that is cut up", |piece| pieces.push(piece.into()));
+    Arc::make_mut(&mut pieces[6])[0] ^= 1;
+    let commitment = Commitment::to_pieces(24, pieces);
     Coded { root: commitment.root(), fragments: commitment.fragments().collect(), payload: payload("") }
 }
 

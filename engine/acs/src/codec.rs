@@ -16,11 +16,12 @@
 //!   0x02  proposer:1  root:32                                       Ready
 //!   0x03  instance:1  round:4  proof_len:1  proof:proof_len         Coin
 //!   0x04  instance:1  round:4  owner:1  proof_len:1  proof          CoinMin
+//!   0x05  instances                                                 ReadyAsEchoed
 //!   0x30 | value      instances                                     Decided,  value 0 or 1
 //!   0x40 | vote       round:4  instances                            Agree,    vote 4·step (0..=4) + value (0, 1, 2 = ⊥)
 //!
 //! instances
-//!   len:1  bits:len   bit i of byte j is agreement 8·j + i; 1 ≤ len ≤ 16, and the last byte is not zero
+//!   len:1  bits:len   bit i of byte j is agreement or broadcast 8·j + i; 1 ≤ len ≤ 16, and the last byte is not zero
 //! ```
 //!
 //! A payload, a piece and the votes run to the end of the message: the frame around it has the length. How many hashes a
@@ -47,6 +48,7 @@ const ECHO: u8 = 0x01;
 const READY: u8 = 0x02;
 const COIN: u8 = 0x03;
 const COIN_MIN: u8 = 0x04;
+const READY_AS_ECHOED: u8 = 0x05;
 const DECIDED: u8 = 0x30;
 const AGREE: u8 = 0x40;
 
@@ -192,6 +194,10 @@ fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {
             out.extend([READY, *proposer as u8]);
             out.extend_from_slice(root);
         }
+        Vote::ReadyAsEchoed { proposers } => {
+            out.push(READY_AS_ECHOED);
+            encode_instances(*proposers, out);
+        }
         Vote::Agree { instances, round, step, value } => {
             out.push(AGREE | (*step as u8) << 2 | *value as u8);
             out.extend(round.to_le_bytes());
@@ -241,6 +247,7 @@ fn decode_votes(reader: &mut Reader) -> Result<Vec<Vote>, DecodeError> {
 
 fn decode_other_vote(tag: u8, reader: &mut Reader) -> Result<Vote, DecodeError> {
     Ok(match tag {
+        READY_AS_ECHOED => Vote::ReadyAsEchoed { proposers: reader.instances()? },
         COIN => Vote::Coin { instance: reader.instance()?, round: reader.round()?, proof: reader.proof()? },
         COIN_MIN => Vote::CoinMin {
             instance: reader.instance()?,

@@ -4,21 +4,30 @@
 /// The largest committee: a set of nodes is one `u128`.
 pub const MAX_NODES: usize = 128;
 
-/// A set of nodes, one bit each, that knows its size: thresholds are looked at far more often than a vote comes in.
+/// A set of nodes, one bit each, that knows its size: thresholds are looked at far more often than a vote comes in. In words,
+/// as a single bit of a `u128` takes several times the work.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NodeSet {
-    bits: u128,
+    words: [u64; MAX_NODES / 64],
     len: u32,
 }
 
 impl NodeSet {
     pub fn contains(&self, node: usize) -> bool {
-        self.bits & (1 << node) != 0
+        self.words[node / 64] >> (node % 64) & 1 == 1
     }
 
     pub fn insert(&mut self, node: usize) {
         self.len += u32::from(!self.contains(node));
-        self.bits |= 1 << node;
+        self.words[node / 64] |= 1 << (node % 64);
+    }
+
+    /// Takes a member out; whether it was one.
+    pub fn remove(&mut self, node: usize) -> bool {
+        let was_member = self.contains(node);
+        self.len -= u32::from(was_member);
+        self.words[node / 64] &= !(1 << (node % 64));
+        was_member
     }
 
     pub fn len(&self) -> u32 {
@@ -27,20 +36,18 @@ impl NodeSet {
 
     /// The members that `other` lacks.
     pub fn without(&self, other: &Self) -> Self {
-        let bits = self.bits & !other.bits;
-        Self { bits, len: bits.count_ones() }
+        let words = [0, 1].map(|word| self.words[word] & !other.words[word]);
+        Self { words, len: words.map(u64::count_ones).iter().sum() }
     }
 
     /// The first member other than `but` at or after `start`, going round.
     pub fn next_member(&self, start: usize, but: usize) -> Option<usize> {
-        let others = self.bits & !(1 << but);
-        let start = start % MAX_NODES;
-        let turned = others.rotate_right(start as u32);
-        (others != 0).then(|| (turned.trailing_zeros() as usize + start) % MAX_NODES)
+        let mut going_round = (0..MAX_NODES).map(|step| (start + step) % MAX_NODES);
+        going_round.find(|&node| node != but && self.contains(node))
     }
 }
 
-/// A set of agreements, one bit each, as votes name them.
+/// A set of agreements, or of the broadcasts they are about, one bit each, as votes name them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InstanceSet(u128);
 
@@ -62,6 +69,11 @@ impl InstanceSet {
     /// Bit i for agreement i.
     pub const fn bits(self) -> u128 {
         self.0
+    }
+
+    /// Whether an agreement is in it.
+    pub const fn contains(self, instance: u16) -> bool {
+        (instance as usize) < MAX_NODES && self.0 >> instance & 1 == 1
     }
 
     /// Whether nothing is in it.
@@ -156,6 +168,8 @@ mod tests {
         other.insert(6);
         let rest = set.without(&other);
         assert_eq!((rest.len(), rest.contains(5), rest.contains(3)), (3, false, true));
+        assert!(other.remove(5) && !other.remove(5));
+        assert_eq!((other.len(), other.contains(5), other.contains(6)), (1, false, true));
     }
 
     #[test]
@@ -164,6 +178,7 @@ mod tests {
         set.extend(InstanceSet::from_bits(0b1001));
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 3, 127]);
         assert_eq!(set.bits(), 1 << 127 | 0b1001);
+        assert!(set.contains(3) && set.contains(127) && !set.contains(1) && !set.contains(128));
         assert_eq!(InstanceSet::default().iter().next(), None);
         assert!(InstanceSet::default().is_empty() && !set.is_empty());
     }

@@ -1,6 +1,6 @@
-//! The root that names a payload in the digest form.
+//! The root that names a payload in the digest form, and hashes of pieces of payloads, which are made alike.
 //!
-//! It is the BLAKE3 hash of the payload, zeros, and the payload's length, padded so far that the hash is fast. BLAKE3 cuts its
+//! A root is the BLAKE3 hash of the payload, zeros, and the payload's length, padded so far that the hash is fast. BLAKE3 cuts its
 //! input into chunks of 1 KiB and hashes up to sixteen of them side by side in vector lanes, but a last chunk that is not whole
 //! by itself, and seven chunks as four, two and one. So an input of more than a chunk gets as many chunks as the next power of two,
 //! up to sixteen, and above that as many as it takes: a payload of 8,064 bytes is hashed in less than half the time. Two payloads
@@ -22,7 +22,22 @@ const LANES_BYTES: usize = 16 * CHUNK_BYTES;
 
 /// The root that names a payload in the digest form.
 pub fn digest_root(payload: &[u8]) -> Root {
-    // Only the end of what is longer than all lanes together has to be copied.
+    let (head, end) = padded(payload);
+    if head.is_empty() {
+        blake3::hash(&end).into()
+    } else {
+        blake3::Hasher::new().update(head).update(&end).finalize().into()
+    }
+}
+
+/// The same of a piece, under a key.
+pub(crate) fn keyed_digest(key: &[u8; 32], piece: &[u8]) -> [u8; 32] {
+    let (head, end) = padded(piece);
+    blake3::Hasher::new_keyed(key).update(head).update(&end).finalize().into()
+}
+
+/// The padded input in two parts, as only the end of what is longer than all lanes together has to be copied.
+fn padded(payload: &[u8]) -> (&[u8], Vec<u8>) {
     let whole = if payload.len() + LEN_BYTES > LANES_BYTES { payload.len() / CHUNK_BYTES * CHUNK_BYTES } else { 0 };
     let (head, tail) = payload.split_at(whole);
     let end_len = padded_len(payload.len()) - head.len();
@@ -30,11 +45,7 @@ pub fn digest_root(payload: &[u8]) -> Root {
     end.extend_from_slice(tail);
     end.resize(end_len - LEN_BYTES, 0);
     end.extend((payload.len() as u64).to_le_bytes());
-    if head.is_empty() {
-        blake3::hash(&end).into()
-    } else {
-        blake3::Hasher::new().update(head).update(&end).finalize().into()
-    }
+    (head, end)
 }
 
 /// How long the input is.

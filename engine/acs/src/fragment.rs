@@ -4,15 +4,17 @@
 //! partner is promoted. The committee's size and a fragment's index fix the shape of its branch and the side on which
 //! each sibling is hashed, so a piece has a branch at its own index only. Leaves, inner nodes and the root are hashed
 //! with BLAKE3 under a key each, so none can pass for another, nor for the plain hash that names a payload in the digest
-//! form: no root names payloads in both forms. The root covers the payload's length, hence the pieces' length too.
+//! form: no root names payloads in both forms. The root covers the payload's length, hence the pieces' length too. A piece is
+//! padded as a payload is in the digest form (`digest`).
 //!
 //! ```text
-//! root = H(ROOT, payload_len:8 ‖ top)    inner = H(NODE, left:32 ‖ right:32)    leaf = H(LEAF, piece)
+//! root = H(ROOT, payload_len:8 ‖ top)    inner = H(NODE, left:32 ‖ right:32)    leaf = H(LEAF, piece ‖ zeros ‖ len:8)
 //! ```
 
 use std::sync::Arc;
 
-use crate::erasure::{Code, Codeword};
+use crate::digest::keyed_digest;
+use crate::erasure::Code;
 use crate::message::Root;
 
 const LEAF: &[u8; 32] = b"constellation.acs.fragment.leaf.";
@@ -44,7 +46,7 @@ impl Fragment {
     }
 
     fn root(&self, total: usize) -> Root {
-        let mut hash = keyed(LEAF, &self.bytes);
+        let mut hash = leaf(&self.bytes);
         let mut siblings = self.branch.iter();
         for side in path(total, self.index) {
             hash = match side {
@@ -61,19 +63,52 @@ impl Fragment {
 #[derive(Debug)]
 pub(crate) struct Commitment {
     payload_len: usize,
-    codeword: Codeword,
-    /// From the leaves to the top.
-    levels: Vec<Vec<Hash>>,
+    pieces: Vec<Arc<[u8]>>,
+    tree: Tree,
 }
 
 impl Commitment {
     pub fn to(payload: &[u8], code: &Code) -> Self {
-        Self::to_codeword(payload.len(), code.encode(payload))
+        let mut pieces = Vec::new();
+        code.encode(payload, |piece| pieces.push(piece.into()));
+        Self::to_pieces(payload.len(), pieces)
     }
 
-    /// Whether the codeword is the payload's is not looked at.
-    pub fn to_codeword(payload_len: usize, codeword: Codeword) -> Self {
-        let mut levels = vec![codeword.pieces().map(|piece| keyed(LEAF, piece)).collect::<Vec<_>>()];
+    /// Whether the pieces are a payload's is not looked at.
+    pub fn to_pieces(payload_len: usize, pieces: Vec<Arc<[u8]>>) -> Self {
+        let leaves = pieces.iter().map(|piece| leaf(piece)).collect();
+        Self { payload_len, pieces, tree: Tree::over(leaves) }
+    }
+
+    pub fn root(&self) -> Root {
+        root_of(self.payload_len, self.tree.top())
+    }
+
+    /// Every fragment, by index.
+    pub fn fragments(&self) -> impl Iterator<Item = Fragment> {
+        self.pieces.iter().enumerate().map(|(index, piece)| Fragment {
+            index,
+            payload_len_bytes: self.payload_len,
+            branch: self.tree.branch(index),
+            bytes: piece.clone(),
+        })
+    }
+}
+
+/// The root of a payload, without keeping its pieces.
+pub(crate) fn coded_root(payload: &[u8], code: &Code) -> Root {
+    let mut leaves = Vec::new();
+    code.encode(payload, |piece| leaves.push(leaf(piece)));
+    root_of(payload.len(), Tree::over(leaves).top())
+}
+
+/// The levels of a tree from the leaves to the top, none of them empty.
+#[derive(Debug)]
+struct Tree(Vec<Vec<Hash>>);
+
+impl Tree {
+    fn over(leaves: Vec<Hash>) -> Self {
+        let mut levels = vec![leaves];
         while let Some(level) = levels.last()
             && level.len() > 1
         {
@@ -81,25 +116,15 @@ impl Commitment {
             let above = pairs.iter().map(|[left, right]| inner(left, right)).chain(odd.iter().copied());
             levels.push(above.collect());
         }
-        Self { payload_len, codeword, levels }
+        Self(levels)
     }
 
-    pub fn root(&self) -> Root {
-        root_of(self.payload_len, &self.levels[self.levels.len() - 1][0])
-    }
-
-    /// Every fragment, by index.
-    pub fn fragments(&self) -> impl Iterator<Item = Fragment> {
-        self.codeword.pieces().enumerate().map(|(index, piece)| Fragment {
-            index,
-            payload_len_bytes: self.payload_len,
-            branch: self.branch(index),
-            bytes: piece.into(),
-        })
+    fn top(&self) -> &Hash {
+        &self.0[self.0.len() - 1][0]
     }
 
     fn branch(&self, index: usize) -> Vec<Hash> {
-        let siblings = self.levels.iter().enumerate().map(|(depth, level)| level.get((index >> depth) ^ 1));
+        let siblings = self.0.iter().enumerate().map(|(depth, level)| level.get((index >> depth) ^ 1));
         siblings.flatten().copied().collect()
     }
 }
@@ -128,6 +153,10 @@ fn path(total: usize, index: usize) -> impl Iterator<Item = Side> {
 /// How many siblings the branch of piece `index` of `total` has.
 pub(crate) fn branch_len(total: usize, index: usize) -> usize {
     path(total, index).filter(|side| !matches!(side, Side::Alone)).count()
+}
+
+fn leaf(piece: &[u8]) -> Hash {
+    keyed_digest(LEAF, piece)
 }
 
 fn keyed(key: &[u8; 32], bytes: &[u8]) -> Hash {
@@ -165,6 +194,7 @@ mod tests {
             let payload: Vec<_> = (0..16 * n).map(|i| (i * 31 % 251) as u8).collect();
             let commitment = Commitment::to(&payload, &code);
             let root = commitment.root();
+            assert_eq!(root, coded_root(&payload, &code));
             for fragment in commitment.fragments() {
                 assert!(fragment.is_of(&root, &code, n), "{} of {n}", fragment.index);
                 for index in [fragment.index ^ 1, fragment.index + 1, n - 1 - fragment.index] {
@@ -198,11 +228,11 @@ mod tests {
 
     #[test]
     fn a_root_is_of_one_payload_and_one_form() {
-        let root = |payload: &[u8]| Commitment::to(payload, &code(4)).root();
+        let root = |payload: &[u8]| coded_root(payload, &code(4));
         assert_ne!(root(&[]), root(&[0]), "padding is told from payload");
         assert_ne!(root(&[1]), root(&[1, 0]));
         assert_ne!(root(&[1]), crate::digest::digest_root(&[1]));
-        let alone = Commitment::to(&[1, 2], &code(1)).root();
-        assert_eq!(alone, root_of(2, &keyed(LEAF, &[1, 2])));
+        let alone = coded_root(&[1, 2], &code(1));
+        assert_eq!(alone, root_of(2, &keyed(LEAF, &[1, 2, 2, 0, 0, 0, 0, 0, 0, 0])));
     }
 }

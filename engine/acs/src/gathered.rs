@@ -2,7 +2,7 @@
 
 use crate::committee::NodeSet;
 use crate::erasure::Code;
-use crate::fragment::{Commitment, Fragment};
+use crate::fragment::{Fragment, coded_root};
 use crate::message::Root;
 
 /// A root whose fragments are not the encoding of any payload.
@@ -47,7 +47,7 @@ impl Gathered {
         }
         let payload_len = self.of(root).next()?.payload_len_bytes;
         let payload = code.decode(&pieces, payload_len);
-        let proper = Commitment::to(&payload, code).root() == *root;
+        let proper = coded_root(&payload, code) == *root;
         Some(if proper { Ok(payload) } else { Err(NoPayload) })
     }
 

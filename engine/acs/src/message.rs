@@ -14,7 +14,7 @@ pub const COIN_PROOF_MAX_BYTES: usize = 128;
 /// A message from node to node. Who sent it is known from the link it came by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A payload: from its proposer, or from a holder in answer to a pull.
+    /// A payload: from its proposer, whose ECHO it is too, or from a holder in answer to a pull.
     Payload {
         /// Whose broadcast it is for.
         proposer: usize,
@@ -41,7 +41,7 @@ pub enum Message {
     },
 }
 
-/// One vote in one broadcast, or the same one in several agreements.
+/// One vote in one broadcast, or the same one in several broadcasts or agreements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Vote {
     /// "I hold the proposer's payload with this root, or my fragment of it."
@@ -57,6 +57,11 @@ pub enum Vote {
         proposer: usize,
         /// The payload.
         root: Root,
+    },
+    /// READY for the root of the sender's own ECHO, in several broadcasts.
+    ReadyAsEchoed {
+        /// Whose broadcasts.
+        proposers: InstanceSet,
     },
     /// A vote in a step of a round.
     Agree {

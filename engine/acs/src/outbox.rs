@@ -1,7 +1,7 @@
 //! What the machines of one node have to say, gathered until the caller takes it; and the faults they saw.
 //!
-//! Votes that are the same but for the agreement become one, so that what n agreements have to say takes little more than
-//! what one has. Taken out of the order they were cast in, they leave in the order of rounds and steps: whoever reads them,
+//! Votes that are the same but for the broadcast or agreement become one, so that what n of them have to say takes little
+//! more than what one has. Taken out of the order they were cast in, they leave in the order of rounds and steps: whoever reads them,
 //! a peer or this node after a crash, sees an agreement's rounds one after the other, each beginning with an echo.
 
 use std::sync::Arc;
@@ -108,8 +108,9 @@ impl Outbox {
 /// Votes that leave in one message.
 #[derive(Debug, Default)]
 struct Bundle {
-    /// Of broadcasts, in the order they were cast.
+    /// Of broadcasts, with roots, in the order they were cast.
     broadcasts: Vec<Vote>,
+    ready_as_echoed: InstanceSet,
     /// By round, step and value. There are few at a time: rounds in progress, and most agreements are in the same step.
     agree: Vec<((u32, Step, Value), InstanceSet)>,
     /// Coins, in the order they were cast.
@@ -123,6 +124,7 @@ impl Bundle {
         match vote {
             Vote::Echo { .. } | Vote::Ready { .. } => self.broadcasts.push(vote),
             Vote::Coin { .. } | Vote::CoinMin { .. } => self.coins.push(vote),
+            Vote::ReadyAsEchoed { proposers } => self.ready_as_echoed.extend(proposers),
             Vote::Decided { instances, value } => self.decided[usize::from(value)].extend(instances),
             Vote::Agree { instances, round, step, value } => {
                 let slot = (round, step, value);
@@ -134,11 +136,14 @@ impl Bundle {
         }
     }
 
-    /// Coins come after the echoes of their rounds.
+    /// Who is ready for what it echoed comes after its echoes, and coins after the echoes of their rounds.
     fn take(&mut self) -> Vec<Vote> {
-        let Self { broadcasts, mut agree, coins, decided } = std::mem::take(self);
+        let Self { broadcasts, ready_as_echoed, mut agree, coins, decided } = std::mem::take(self);
         agree.sort_unstable_by_key(|((round, step, value), _)| (*round, *step as u8, *value as u8));
         let mut votes = broadcasts;
+        if !ready_as_echoed.is_empty() {
+            votes.push(Vote::ReadyAsEchoed { proposers: ready_as_echoed });
+        }
         let agree = agree.into_iter();
         votes.extend(agree.map(|((round, step, value), instances)| Vote::Agree { instances, round, step, value }));
         votes.extend(coins);
@@ -164,11 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn votes_that_differ_in_the_agreement_only_leave_as_one_in_the_order_of_rounds() {
+    fn votes_that_differ_in_the_instance_only_leave_as_one_in_the_order_of_rounds() {
         let mut out = Outbox::default();
         let coin = Vote::Coin { instance: 0, round: 2, proof: vec![1] };
         let echo = Vote::Echo { proposer: 0, root: [1; 32] };
+        let ready = |proposers| Vote::ReadyAsEchoed { proposers: InstanceSet::from_bits(proposers) };
         let cast = [
+            ready(1 << 2),
             decided(1 << 3, true),
             coin.clone(),
             agree(0, 2, Step::Echo),
@@ -177,13 +184,15 @@ mod tests {
             agree(5, 1, Step::Echo),
             echo.clone(),
             decided(1 << 1, true),
+            ready(1 << 0),
         ];
         for vote in cast {
             out.vote(vote);
         }
         let both =
             Vote::Agree { instances: InstanceSet::from_bits(0b10_0001), round: 2, step: Step::Echo, value: Value::One };
-        let votes = vec![echo, agree(5, 1, Step::Echo), agree(5, 1, Step::Echo2), both, coin, decided(0b1010, true)];
+        let (first, second) = (agree(5, 1, Step::Echo), agree(5, 1, Step::Echo2));
+        let votes = vec![echo, ready(0b101), first, second, both, coin, decided(0b1010, true)];
         let votes = Message::Votes(votes);
         let expected =
             Outgoing { journal: vec![JournalEntry::Sent(votes.clone())], messages: vec![(Target::All, votes)] };

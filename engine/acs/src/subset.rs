@@ -205,6 +205,10 @@ impl<C: Coin> Subset<C> {
             Vote::Ready { proposer, root } => {
                 broadcasts.get_mut(proposer).map(|broadcast| broadcast.on_vote(from, Kind::Ready, root, out))
             }
+            Vote::ReadyAsEchoed { proposers } => proposers.iter().try_for_each(|proposer| {
+                broadcasts.get_mut(usize::from(proposer))?.on_ready_as_echoed(from, out);
+                Some(())
+            }),
             Vote::Agree { instances, round, step, value } => instances.iter().try_for_each(|instance| {
                 let agreement = agreements.get_mut(usize::from(instance))?;
                 agreement.on_agree(from, (round, step, value), coin, out);
@@ -267,13 +271,18 @@ impl<C: Coin> Subset<C> {
                     broadcast.restore_vote(Kind::Ready, root);
                 }
             }
+            Vote::ReadyAsEchoed { proposers } => {
+                for broadcast in members_of(&mut self.broadcasts, proposers) {
+                    broadcast.restore_ready_as_echoed();
+                }
+            }
             Vote::Agree { instances, round, step, value } => {
-                for agreement in self.agreements_of(instances) {
+                for agreement in members_of(&mut self.agreements, instances) {
                     agreement.restore_agree(round, step, value);
                 }
             }
             Vote::Decided { instances, value } => {
-                for agreement in self.agreements_of(instances) {
+                for agreement in members_of(&mut self.agreements, instances) {
                     agreement.restore_decided(value);
                 }
             }
@@ -285,11 +294,6 @@ impl<C: Coin> Subset<C> {
                 }
             }
         }
-    }
-
-    fn agreements_of(&mut self, instances: InstanceSet) -> impl Iterator<Item = &mut Agreement> {
-        let is_meant = move |instance: u16| instances.bits() >> instance & 1 == 1;
-        (0..).zip(&mut self.agreements).filter(move |(instance, _)| is_meant(*instance)).map(|(_, agreement)| agreement)
     }
 
     /// Carries results from broadcasts to agreements and on to the output, until nothing changes.
@@ -322,6 +326,12 @@ impl<C: Coin> Subset<C> {
         }
         Some(output)
     }
+}
+
+/// Those of the machines that are in a set.
+fn members_of<T>(machines: &mut [T], set: InstanceSet) -> impl Iterator<Item = &mut T> {
+    let numbered = (0..).zip(machines);
+    numbered.filter(move |(number, _)| set.contains(*number)).map(|(_, machine)| machine)
 }
 
 /// The two coin votes in one shape.

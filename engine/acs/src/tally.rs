@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     roots: Vec<(Root, [NodeSet; 2])>,
     /// Who has voted at all, by kind.
     voted: [NodeSet; 2],
+    /// Who is READY for what it echoes, but its ECHO has not come.
+    ready_early: NodeSet,
 }
 
 impl Tally {
@@ -40,6 +42,22 @@ impl Tally {
 
     pub fn has_voted(&self, node: usize, kind: Kind) -> bool {
         self.voted[kind as usize].contains(node)
+    }
+
+    /// The root that a node echoed.
+    pub fn echo_of(&self, node: usize) -> Option<Root> {
+        let echoed = self.roots.iter().find(|(_, votes)| votes[Kind::Echo as usize].contains(node));
+        echoed.map(|(root, _)| *root)
+    }
+
+    /// Keeps in mind that a node is READY for what it echoes, until its ECHO comes.
+    pub fn note_ready_early(&mut self, node: usize) {
+        self.ready_early.insert(node);
+    }
+
+    /// Whether the node, whose ECHO has come, was READY for it before.
+    pub fn take_ready_early(&mut self, node: usize) -> bool {
+        self.ready_early.remove(node)
     }
 
     /// Who voted for a root.

@@ -20,6 +20,7 @@ fn vote() -> impl Strategy<Value = Vote> {
     prop_oneof![
         (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Vote::Echo { proposer, root }),
         (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Vote::Ready { proposer, root }),
+        instances().prop_map(|proposers| Vote::ReadyAsEchoed { proposers }),
         (instances(), any::<u32>(), select(&Step::ALL[..]), select(&Value::ALL[..]))
             .prop_map(|(instances, round, step, value)| Vote::Agree { instances, round, step, value }),
         (slot(), proof()).prop_map(|((instance, round), proof)| Vote::Coin { instance, round, proof }),

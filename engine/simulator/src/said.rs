@@ -80,6 +80,8 @@ fn slot(vote: &Vote) -> Option<(Slot, [u8; 32])> {
     Some(match vote {
         Vote::Echo { proposer, root } => (Slot::Echo { proposer: *proposer }, *root),
         Vote::Ready { proposer, root } => (Slot::Ready { proposer: *proposer }, *root),
+        // What that was is in the slot of the echo.
+        Vote::ReadyAsEchoed { proposer } => (Slot::Ready { proposer: *proposer }, small(1)),
         Vote::Agree { step: Step::Echo, .. } => return None,
         Vote::Agree { step: Step::Echo4, value, .. } if value.bit().is_none() => return None,
         Vote::Agree { instance, round, step, value } => {

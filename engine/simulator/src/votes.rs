@@ -12,6 +12,7 @@ pub(crate) type Bytes = Rc<[u8]>;
 pub(crate) enum Vote {
     Echo { proposer: usize, root: Root },
     Ready { proposer: usize, root: Root },
+    ReadyAsEchoed { proposer: usize },
     Agree { instance: u16, round: u32, step: Step, value: Value },
     Coin { instance: u16, round: u32, proof: Vec<u8> },
     CoinMin { instance: u16, round: u32, owner: usize, proof: Vec<u8> },
@@ -26,6 +27,9 @@ pub(crate) fn votes_of(message: &Message) -> Vec<Vote> {
         match vote.clone() {
             Bundled::Echo { proposer, root } => single.push(Vote::Echo { proposer, root }),
             Bundled::Ready { proposer, root } => single.push(Vote::Ready { proposer, root }),
+            Bundled::ReadyAsEchoed { proposers } => {
+                single.extend(proposers.iter().map(|proposer| Vote::ReadyAsEchoed { proposer: usize::from(proposer) }));
+            }
             Bundled::Agree { instances, round, step, value } => {
                 single.extend(instances.iter().map(|instance| Vote::Agree { instance, round, step, value }));
             }
@@ -46,6 +50,7 @@ pub(crate) fn message_of(votes: Vec<Vote>) -> Message {
     let bundled = votes.into_iter().map(|vote| match vote {
         Vote::Echo { proposer, root } => Bundled::Echo { proposer, root },
         Vote::Ready { proposer, root } => Bundled::Ready { proposer, root },
+        Vote::ReadyAsEchoed { proposer } => Bundled::ReadyAsEchoed { proposers: InstanceSet::one(proposer as u16) },
         Vote::Agree { instance, round, step, value } => {
             Bundled::Agree { instances: InstanceSet::one(instance), round, step, value }
         }

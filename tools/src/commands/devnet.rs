@@ -1,7 +1,7 @@
 //! `devnet`: a whole constellation on this machine, under load, with a report.
 
 use crate::backend::BackendArgs;
-use crate::devnet::chaos::{At, parse_duration};
+use crate::devnet::chaos::{Accidents, At, CHAOS_GAP_MIN, parse_duration};
 use crate::devnet::check::check_logs;
 use crate::devnet::nodes::Nodes;
 use crate::devnet::report::{DevnetReport, StageCores};
@@ -13,6 +13,7 @@ use crate::output::Output;
 use crate::signals::StopSignal;
 use constellation_chain::GenesisStar;
 use constellation_node::api::Client;
+use constellation_simulator::acs::faulty_max;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
     "constellation devnet",
     "constellation devnet --nodes 7 --rate 2000 --duration 30s --json",
     "constellation devnet --processes --duration 60s --kill 2@15s --restart 2@30s",
+    "constellation devnet --processes --duration 200s --rate 1000 --chaos 100 --seed 7",
 ], &[Exit::CheckFailed, Exit::Machine]))]
 pub struct Args {
     /// Nodes, 1 to 32
@@ -63,6 +65,12 @@ pub struct Args {
     /// Start a killed node again, as in 2@30s (with --processes; can be repeated)
     #[arg(long, value_name = "NODE@TIME", requires = "processes")]
     restart: Vec<At>,
+    /// Kill as many random nodes at once as the network bears, so many times, and start them again (with --processes)
+    #[arg(long, value_name = "TIMES", requires = "processes", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    chaos: Option<u32>,
+    /// Whom --chaos kills and when follows from this
+    #[arg(long, requires = "chaos", default_value_t = 1)]
+    seed: u64,
     #[command(flatten)]
     output: Output,
 }
@@ -70,9 +78,9 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let signal = StopSignal::install()?;
-        self.check_accidents()?;
+        let accidents = self.accidents()?;
         let dir = self.make_dir()?;
-        let outcome = self.run_in(&dir, &signal);
+        let outcome = self.run_in(&dir, accidents, &signal);
         let is_fine = outcome.as_ref().is_ok_and(|report| report.mismatches == 0);
         if self.dir.is_none() && is_fine {
             std::fs::remove_dir_all(&dir).map_err(|error| Failure::reading(dir.display(), &error))?;
@@ -87,8 +95,8 @@ impl Args {
         }
     }
 
-    /// Refuses accidents that could never happen.
-    fn check_accidents(&self) -> Result<(), Failure> {
+    /// What is to happen to the nodes; refuses accidents that could never happen.
+    fn accidents(&self) -> Result<Accidents, Failure> {
         let bad = |what: String| Err(Failure::new(Exit::BadInput, what));
         for at in self.kill.iter().chain(&self.restart) {
             if at.node >= usize::from(self.nodes) {
@@ -100,11 +108,25 @@ impl Args {
                 ));
             }
         }
-        match self.restart.iter().find(|at| !self.kill.iter().any(|kill| kill.node == at.node && kill.after < at.after))
-        {
-            Some(at) => bad(format!("--restart {at}: node {} is not killed before, see --kill", at.node)),
-            None => Ok(()),
+        let is_first = |at: &&At| !self.kill.iter().any(|kill| kill.node == at.node && kill.after < at.after);
+        if let Some(at) = self.restart.iter().find(is_first) {
+            return bad(format!("--restart {at}: node {} is not killed before, see --kill", at.node));
         }
+        let mut accidents = Accidents { kills: self.kill.clone(), restarts: self.restart.clone() };
+        if let Some(times) = self.chaos {
+            if self.duration < CHAOS_GAP_MIN * times {
+                let seconds = (CHAOS_GAP_MIN * times).as_secs_f64();
+                return bad(format!(
+                    "--chaos {times} takes {seconds} s or more: choose a longer --duration, or fewer times"
+                ));
+            }
+            let nodes = usize::from(self.nodes);
+            let together = faulty_max(nodes).max(1);
+            let random = Accidents::random(times, together, nodes, self.duration, self.seed);
+            accidents.kills.extend(random.kills);
+            accidents.restarts.extend(random.restarts);
+        }
+        Ok(accidents)
     }
 
     fn make_dir(&self) -> Result<PathBuf, Failure> {
@@ -124,7 +146,7 @@ impl Args {
         }
     }
 
-    fn run_in(&self, dir: &Path, signal: &StopSignal) -> Result<DevnetReport, Failure> {
+    fn run_in(&self, dir: &Path, mut accidents: Accidents, signal: &StopSignal) -> Result<DevnetReport, Failure> {
         let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
         let stars =
             keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
@@ -141,17 +163,26 @@ impl Args {
             prepared: self.prepared,
         };
         let load = Load::prepare(&options).map_err(|error| Failure::from_error(Exit::Machine, &error))?;
-        let before = Work::of(&nodes.api_addresses());
+        let mut before = Work::of(&nodes.api_addresses());
         let started = Instant::now();
-        let mut accidents = Accidents::new(&self.kill, &self.restart);
+        let mut kills = 0;
         let mut line = StatusLine::new();
         let mut failure = Ok(());
         let load = load.run(
             &mut |progress| {
                 line.show(progress);
                 nodes.notice_deaths();
-                if failure.is_ok() {
-                    failure = accidents.happen(started.elapsed(), &mut nodes);
+                for (at, is_kill) in accidents.due(started.elapsed()) {
+                    let what = if is_kill { "killed" } else { "started again" };
+                    note(format_args!("node {} {what} at {:.1} s", at.node, started.elapsed().as_secs_f64()));
+                    let happened = if is_kill {
+                        kills += 1;
+                        before.forget(at.node);
+                        nodes.kill(at.node)
+                    } else {
+                        nodes.restart(at.node)
+                    };
+                    failure = std::mem::replace(&mut failure, Ok(())).and(happened);
                 }
             },
             signal.flag(),
@@ -159,16 +190,21 @@ impl Args {
         line.end();
         failure?;
         let load = load.map_err(|error| Failure::from_error(Exit::Machine, &error))?;
+        // The load may have ended before its time, at a signal.
+        for at in std::mem::take(&mut accidents.restarts) {
+            nodes.restart(at.node)?;
+        }
         settle(&mut nodes);
         let work = Work::of(&nodes.api_addresses()).since(&before);
         let run = started.elapsed();
+        let down = nodes.down();
         nodes.stop()?;
-        Ok(self.report(load, &nodes, work, run))
+        Ok(DevnetReport { kills, ..self.report(load, &nodes, down, work, run) })
     }
 
-    fn report(&self, load: LoadReport, nodes: &Nodes, work: Work, run: Duration) -> DevnetReport {
+    fn report(&self, load: LoadReport, nodes: &Nodes, down: Vec<usize>, work: Work, run: Duration) -> DevnetReport {
         let started = Instant::now();
-        let check = check_logs(&nodes.log_dirs(), nodes.genesis());
+        let check = check_logs(&nodes.log_dirs(), &down, nodes.genesis());
         let stage_cores = StageCores::of(&work, run);
         let mut report = DevnetReport {
             cpu_us_per_committed: work.cost(load.committed, load.cpu_s, self.processes),
@@ -176,6 +212,8 @@ impl Args {
             nodes: nodes.len(),
             stars: self.stars as usize,
             processes: self.processes,
+            kills: 0,
+            down,
             journal_sync: "process",
             gpu_share: work.gpu_share(),
             backend: work.backend,
@@ -192,30 +230,6 @@ impl Args {
         };
         report.take_check(&check, started.elapsed().as_secs_f64());
         report
-    }
-}
-
-/// Accidents that have not happened yet.
-struct Accidents {
-    kills: Vec<At>,
-    restarts: Vec<At>,
-}
-
-impl Accidents {
-    fn new(kills: &[At], restarts: &[At]) -> Self {
-        Accidents { kills: kills.to_vec(), restarts: restarts.to_vec() }
-    }
-
-    fn happen(&mut self, elapsed: Duration, nodes: &mut Nodes) -> Result<(), Failure> {
-        for at in self.kills.extract_if(.., |at| at.after <= elapsed) {
-            nodes.kill(at.node)?;
-            note(format_args!("node {} killed at {:.1} s", at.node, elapsed.as_secs_f64()));
-        }
-        for at in self.restarts.extract_if(.., |at| at.after <= elapsed) {
-            nodes.restart(at.node)?;
-            note(format_args!("node {} started again at {:.1} s", at.node, elapsed.as_secs_f64()));
-        }
-        Ok(())
     }
 }
 
@@ -272,8 +286,8 @@ fn wait_until_up(nodes: &mut Nodes) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until all nodes that are not down answer, and stand and stay at the same height; also after a signal, because logs
-/// that end at different heights are not told from logs that differ.
+/// Waits until all nodes that are not down answer, and stand and stay at the same height: also after a signal, because the log of a
+/// node that runs and is behind counts as one that differs.
 fn settle(nodes: &mut Nodes) {
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     let mut last = None;

@@ -1,8 +1,13 @@
-//! Planned accidents: which node is killed or started again, and when.
+//! Accidents: which node is killed or started again, and when; planned by hand, or at random from a seed.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use constellation_simulator::chance::Chance;
+
+/// Random kills are this far apart on average, or more: a node that is killed before it has started is no trouble to anybody.
+pub const CHAOS_GAP_MIN: Duration = Duration::from_millis(500);
 
 /// A node and a time after the load's start, written `NODE@TIME`, as in `2@15s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,44 @@ impl FromStr for At {
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{:?}", self.node, self.after)
+    }
+}
+
+/// Kills and restarts that have not happened yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accidents {
+    /// Nodes to kill.
+    pub kills: Vec<At>,
+    /// Nodes to start again.
+    pub restarts: Vec<At>,
+}
+
+impl Accidents {
+    /// Kills `together` of `nodes` nodes at once, `times` times at moments of chance, and starts each again at a moment of its own. Each time
+    /// has its equal part of `duration`, so that all nodes run again before the next: though they may not have caught up with the others.
+    pub fn random(times: u32, together: usize, nodes: usize, duration: Duration, seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let mut accidents = Self::default();
+        let part = duration / times.max(1);
+        let part_us = u64::try_from(part.as_micros()).unwrap_or(u64::MAX).max(2);
+        for number in 0..times {
+            let at = |node, after_us| At { node, after: part * number + Duration::from_micros(after_us) };
+            let kill_us = chance.below(part_us / 2);
+            for node in chance.nodes(together, nodes) {
+                accidents.kills.push(at(node, kill_us));
+                accidents.restarts.push(at(node, kill_us + 1 + chance.below(part_us - kill_us - 1)));
+            }
+        }
+        accidents
+    }
+
+    /// Takes out what is due, in the order of its time: `true` for a kill.
+    pub fn due(&mut self, elapsed: Duration) -> Vec<(At, bool)> {
+        let kills = self.kills.extract_if(.., |at| at.after <= elapsed).map(|at| (at, true));
+        let restarts = self.restarts.extract_if(.., |at| at.after <= elapsed).map(|at| (at, false));
+        let mut due: Vec<_> = kills.chain(restarts).collect();
+        due.sort_by_key(|(at, _)| at.after);
+        due
     }
 }
 
@@ -60,5 +103,32 @@ mod tests {
         }
         assert_eq!("2@15s".parse(), Ok(At { node: 2, after: Duration::from_secs(15) }));
         assert!("2".parse::<At>().is_err() && "x@1s".parse::<At>().is_err());
+    }
+
+    #[test]
+    fn random_kills_are_the_seeds_and_each_node_runs_again_before_the_next() {
+        let (times, part) = (50, Duration::from_secs(2));
+        let plan = |seed| Accidents::random(times, 2, 7, part * times, seed);
+        let Accidents { kills, restarts } = plan(3);
+        assert_eq!((kills.len(), restarts.len()), (100, 100));
+        for (number, (kills, restarts)) in kills.chunks(2).zip(restarts.chunks(2)).enumerate() {
+            let start = part * number as u32;
+            assert!(kills[0].node < kills[1].node && kills[1].node < 7 && kills[0].after == kills[1].after);
+            for (kill, restart) in kills.iter().zip(restarts) {
+                assert_eq!(kill.node, restart.node);
+                assert!(start <= kill.after && kill.after < restart.after && restart.after < start + part);
+            }
+        }
+        assert!(plan(3) == plan(3) && plan(3) != plan(4));
+    }
+
+    #[test]
+    fn accidents_fall_due_in_their_order_and_once() {
+        let at = |node, seconds| At { node, after: Duration::from_secs(seconds) };
+        let mut accidents = Accidents { kills: vec![at(1, 5), at(2, 1)], restarts: vec![at(2, 3), at(1, 9)] };
+        assert_eq!(accidents.due(Duration::from_secs(5)), [(at(2, 1), true), (at(2, 3), false), (at(1, 5), true)]);
+        assert_eq!(accidents.due(Duration::from_secs(5)), []);
+        assert_eq!(accidents.due(Duration::from_secs(9)), [(at(1, 9), false)]);
+        assert_eq!(accidents, Accidents::default());
     }
 }

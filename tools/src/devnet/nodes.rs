@@ -96,6 +96,12 @@ impl Nodes {
         up.map(|node| node.api.to_string()).collect()
     }
 
+    /// The nodes that are down.
+    pub fn down(&self) -> Vec<usize> {
+        let down = self.nodes.iter().enumerate().filter(|(_, node)| matches!(node.state, State::Down));
+        down.map(|(index, _)| index).collect()
+    }
+
     /// The log folder of each node.
     pub fn log_dirs(&self) -> Vec<PathBuf> {
         self.nodes.iter().map(|node| node.data_dir.log_path()).collect()

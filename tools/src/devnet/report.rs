@@ -20,6 +20,10 @@ pub struct DevnetReport {
     pub stars: usize,
     /// Whether each node had a process of its own.
     pub processes: bool,
+    /// Nodes killed, by plan or by chance.
+    pub kills: u64,
+    /// Nodes that did not run at the end. Their logs may end before the others'.
+    pub down: Vec<usize>,
     /// What the nodes' journals survive.
     pub journal_sync: &'static str,
     /// The verification backend.
@@ -107,6 +111,13 @@ impl fmt::Display for DevnetReport {
             "{} nodes ({where_they_run}, journal_sync = {}), {} stars",
             self.nodes, self.journal_sync, self.stars
         )?;
+        if self.kills > 0 {
+            let down = match self.down.len() {
+                0 => String::new(),
+                down => format!(", {down} of them down to the end"),
+            };
+            writeln!(f, "killed       {} times a node{down}", self.kills)?;
+        }
         write!(f, "{}", self.load)?;
         writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
         writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;

@@ -129,6 +129,11 @@ impl Work {
         (all > 0).then(|| on_gpu as f64 / all as f64)
     }
 
+    /// A node's process is gone: whatever it tells from now on is another one's, which counts from nothing.
+    pub fn forget(&mut self, node: usize) {
+        self.nodes[node] = NodeTimes::default();
+    }
+
     /// What was done since `before`. Of a node that was started again meanwhile only the time since then is known.
     pub fn since(mut self, before: &Work) -> Self {
         for (node, before) in self.nodes.iter_mut().zip(&before.nodes) {
@@ -189,5 +194,9 @@ mod tests {
     #[test]
     fn a_node_that_started_anew_counts_from_there() {
         assert_eq!(work(1_000_000).since(&work(3_000_000)).nodes[0].core.busy_s, 4.0);
+        let mut before = work(1_000_000);
+        before.forget(1);
+        let busy_s = work(2_000_000).since(&before).nodes.iter().map(|node| node.core.busy_s).collect::<Vec<_>>();
+        assert_eq!(busy_s, [4.0, 8.0]);
     }
 }

@@ -34,8 +34,14 @@ pub(crate) fn schemes(chance: &mut Chance, me: usize, n: usize) -> Vec<Scheme> {
 }
 
 fn scheme(chance: &mut Chance, me: usize, n: usize) -> Scheme {
-    match chance.below(8) {
+    match chance.below(9) {
         0..=2 => Scheme::Right,
+        8 => {
+            // To each what is for its neighbour.
+            let (root, mut fragments) = proposal(me, n, 0);
+            fragments.rotate_left(1);
+            Scheme::Other(root, fragments)
+        }
         3 => Scheme::Withheld,
         4 => {
             let (root, fragments) = proposal(me, n, chance.below(VARIANTS));
@@ -98,7 +104,8 @@ fn fragments_of_nothing(chance: &mut Chance, n: usize) -> (Root, Vec<Option<Frag
     let payload_len_bytes = 1 + chance.index(PAYLOAD_MAX_BYTES);
     let piece_len = payload_len_bytes.div_ceil(n - 2 * super::faulty_max(n)).next_multiple_of(2);
     let pieces: Vec<Vec<u8>> = (0..n).map(|_| (0..piece_len).map(|_| chance.bits() as u8).collect()).collect();
-    let leaves: Vec<Hash> = pieces.iter().map(|piece| keyed("leaf", piece)).collect();
+    let leaf = |piece: &Vec<u8>| keyed("leaf", &[&piece[..], &(piece_len as u64).to_le_bytes()].concat());
+    let leaves: Vec<Hash> = pieces.iter().map(leaf).collect();
     let (top, branches) = tree(&leaves);
     let root = keyed("root", &[&(payload_len_bytes as u64).to_le_bytes()[..], &top].concat());
     let fragments = pieces

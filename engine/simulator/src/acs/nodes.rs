@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use constellation_acs::{Coin as _, Config, JournalEntry, Message, Root, Step, Subset, Target, Value};
+use constellation_acs::{Coin as _, Config, JournalEntry, Message, Root, Step, Subset, Target, Value, digest_root};
 
 use super::coin::OpenCoin;
 use super::fragments::{Scheme, VARIANTS, proposal, schemes, spoil};
@@ -116,7 +116,7 @@ impl Endpoint {
             Message::Votes(_) => {
                 let other = match self.schemes.first() {
                     Some(Scheme::Other(root, _)) if self.is_coded => *root,
-                    _ => *blake3::hash(&payload(me, 1)).as_bytes(),
+                    _ => digest_root(&payload(me, 1)),
                 };
                 let votes = votes_of(message).into_iter().map(|vote| opposite(me, &other, vote));
                 Some(message_of(votes.collect()))
@@ -138,7 +138,12 @@ fn opposite(me: usize, other: &Root, vote: Vote) -> Vote {
         Vote::Echo { proposer, root } | Vote::Ready { proposer, root } if *proposer == me => *root = *other,
         Vote::Agree { value, .. } => *value = value.bit().map_or(Value::Bottom, |bit| Value::from(!bit)),
         Vote::Decided { value, .. } => *value = !*value,
-        Vote::Echo { .. } | Vote::Ready { .. } | Vote::Coin { .. } | Vote::CoinMin { .. } => {}
+        // READY for what was echoed says the other root to the other side by itself.
+        Vote::Echo { .. }
+        | Vote::Ready { .. }
+        | Vote::ReadyAsEchoed { .. }
+        | Vote::Coin { .. }
+        | Vote::CoinMin { .. } => {}
     }
     vote
 }
@@ -196,14 +201,9 @@ impl Liar<'_> {
     fn changed(&mut self, vote: Vote) -> Vote {
         let mut vote = vote;
         match &mut vote {
-            Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => {
-                let variant = self.chance.below(VARIANTS + 1);
-                *root = if self.chance.one_in(2) {
-                    *blake3::hash(&payload(*proposer, variant)).as_bytes()
-                } else {
-                    let roots = self.roots.entry((*proposer, variant));
-                    *roots.or_insert_with(|| proposal(*proposer, self.n, variant).0)
-                };
+            Vote::Echo { proposer, root } | Vote::Ready { proposer, root } => *root = self.some_root(*proposer),
+            Vote::ReadyAsEchoed { proposer } => {
+                vote = Vote::Ready { proposer: *proposer, root: self.some_root(*proposer) };
             }
             Vote::Agree { value, .. } => *value = self.chance.pick(&Value::ALL),
             Vote::Coin { proof, .. } => proof[0] ^= 1,
@@ -215,6 +215,16 @@ impl Liar<'_> {
             Vote::Decided { value, .. } => *value = !*value,
         }
         vote
+    }
+
+    /// The root of a payload that the proposer may have sent to somebody.
+    fn some_root(&mut self, proposer: usize) -> Root {
+        let variant = self.chance.below(VARIANTS + 1);
+        if self.chance.one_in(2) {
+            return digest_root(&payload(proposer, variant));
+        }
+        let roots = self.roots.entry((proposer, variant));
+        *roots.or_insert_with(|| proposal(proposer, self.n, variant).0)
     }
 
     fn invented(&mut self) -> Vote {

@@ -126,7 +126,11 @@ impl Tally {
                 Vote::Coin { instance, round, .. } => {
                     self.coins.insert((*instance, *round));
                 }
-                Vote::Agree { .. } | Vote::Echo { .. } | Vote::Ready { .. } | Vote::CoinMin { .. } => {}
+                Vote::Agree { .. }
+                | Vote::Echo { .. }
+                | Vote::Ready { .. }
+                | Vote::ReadyAsEchoed { .. }
+                | Vote::CoinMin { .. } => {}
             }
         }
     }

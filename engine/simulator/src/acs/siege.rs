@@ -133,7 +133,7 @@ impl Siege {
     /// Whether the vote may reach `to` now.
     pub fn allows(&self, from: usize, to: usize, vote: &Vote) -> bool {
         let instance = match vote {
-            Vote::Ready { proposer, .. } => *proposer,
+            Vote::Ready { proposer, .. } | Vote::ReadyAsEchoed { proposer } => *proposer,
             _ => place(vote).map_or(usize::MAX, |(instance, _)| usize::from(instance)),
         };
         let Some(Some(target)) = self.targets.get(instance) else { return true };
@@ -167,7 +167,7 @@ impl Siege {
                 let is_ready = plan.first.is_none_or(|first| contains(sight.shares, first) || from == first);
                 is_ready && !contains(plan.hidden, from) && sight.coin(quorum).is_none()
             }),
-            Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => true,
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => true,
         }
     }
 
@@ -351,6 +351,6 @@ fn place(vote: &Vote) -> Option<(u16, u32)> {
         Vote::Agree { instance, round, .. }
         | Vote::Coin { instance, round, .. }
         | Vote::CoinMin { instance, round, .. } => Some((*instance, *round)),
-        Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => None,
+        Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => None,
     }
 }

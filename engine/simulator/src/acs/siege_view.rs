@@ -41,7 +41,7 @@ impl Sight {
             }
             Vote::Coin { .. } => self.has_released = true,
             Vote::CoinMin { .. } => self.has_cast_smallest = true,
-            Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => {}
+            Vote::Echo { .. } | Vote::Ready { .. } | Vote::ReadyAsEchoed { .. } | Vote::Decided { .. } => {}
         }
         self.on_delivered(me, vote);
     }
@@ -59,7 +59,11 @@ impl Sight {
                 self.smallest_from |= 1 << from;
                 self.look_at(proof);
             }
-            Vote::Agree { .. } | Vote::Echo { .. } | Vote::Ready { .. } | Vote::Decided { .. } => {}
+            Vote::Agree { .. }
+            | Vote::Echo { .. }
+            | Vote::Ready { .. }
+            | Vote::ReadyAsEchoed { .. }
+            | Vote::Decided { .. } => {}
         }
     }
 

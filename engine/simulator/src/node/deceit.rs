@@ -187,6 +187,9 @@ fn lie_in_round(message: constellation_acs::Message, chance: &mut Chance) -> Opt
     for vote in &mut votes {
         match vote {
             Vote::Echo { root, .. } | Vote::Ready { root, .. } if chance.one_in(3) => root[0] ^= 1,
+            Vote::ReadyAsEchoed { proposer } if chance.one_in(3) => {
+                *vote = Vote::Ready { proposer: *proposer, root: [1; 32] };
+            }
             Vote::Agree { value, .. } if chance.one_in(2) => *value = chance.pick(&Value::ALL),
             Vote::Decided { value, .. } => *value = !*value,
             _ => {}
