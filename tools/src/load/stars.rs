@@ -112,6 +112,12 @@ impl Stars {
         Some(pair)
     }
 
+    /// Whether a pair needs nothing but admissions to trade: neither is parked, and the initiator can pay.
+    pub fn may_trade(&self, pair: [StarIndex; 2], amount: u64) -> bool {
+        let [initiator, counterparty] = pair.map(|index| &self.stars[index as usize]);
+        !initiator.is_parked && !counterparty.is_parked && initiator.balance >= amount
+    }
+
     /// A star's key and head, for signing.
     pub fn signer(&self, index: StarIndex) -> (&SecretKey, StarHead) {
         let star = &self.stars[index as usize];
