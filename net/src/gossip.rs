@@ -214,6 +214,8 @@ impl Gossip {
                     Some(item.announcers.clone())
                 }
                 Some(Item::Wanted(_)) => self.cancel_wanted(&id),
+                // A peer brought it, and it was displaced since.
+                None if self.seen.contains(&id) => Some(Announcers::default()),
                 None => None,
             };
             self.stats.published += 1;

@@ -30,9 +30,9 @@ const FIRST_CONN_TOKEN: usize = 2;
 const STALL_POLL: Duration = Duration::from_millis(1);
 /// Connections accepted in one turn of the loop, so that a flood of them does not hold up the others.
 const ACCEPTS_PER_TURN: usize = 32;
-/// Pause after the system refused to accept (out of file descriptors).
 /// Between two looks at this thread's processor time.
 const CPU_LOOK: Duration = Duration::from_millis(10);
+/// Pause after the system refused to accept (out of file descriptors).
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Reactor<S> {

@@ -279,8 +279,10 @@ fn a_flood_of_pushes_displaces_only_what_the_same_peer_brought() {
     gossip.reject(&[id(1), id(100), id(499)], now);
     assert_eq!(requests(&mut gossip), [(2, vec![id(1)])]);
     assert_eq!(gossip.stats().rejected, 2);
-    // What was displaced is not taken again.
+    // What was displaced is not taken again, and not pushed on.
     assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(100), b"junk")], true, now), []);
+    gossip.publish([item(100)], now);
+    assert_eq!(outputs(&mut gossip), []);
 }
 
 #[test]
