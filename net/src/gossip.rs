@@ -14,6 +14,7 @@
 //! One item that does not verify, and the node closes that peer and counts it.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ pub(crate) mod wire;
 
 use memory::{IdMap, Order, SeenSet};
 use peer::{Announcers, GossipPeer, Item, Stored, Unverified, Wanted};
+
+/// Items that are looked up together before the first is worked on.
+const AHEAD_MAX: usize = 64;
 
 /// Name of an item: a hash of its content, checked by the embedding node.
 pub type ItemId = [u8; 32];
@@ -238,9 +242,13 @@ impl Gossip {
 
     /// Items that are of no use any more: they are neither served nor announced nor fetched.
     pub fn forget(&mut self, ids: &[ItemId]) {
-        for id in ids {
-            self.drop_item(id);
-            self.seen.insert(id);
+        // A look at many first, because look-ups that need nothing of each other wait for memory together.
+        for ids in ids.chunks(AHEAD_MAX) {
+            black_box(ids.iter().map(|id| self.items.get(id).map_or(0, Item::holder_count)).sum::<usize>());
+            for id in ids {
+                self.drop_item(id);
+                self.seen.insert(id);
+            }
         }
     }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Rival transactions of one initiator and number that are kept: two show the fork, more show nothing new.
 const RIVALS_MAX: usize = 2;
+/// Transactions of a block that are looked up together before the first is worked on.
+const AHEAD_MAX: usize = 128;
 
 struct Entry {
     transaction: Arc<Transaction>,
@@ -256,7 +258,13 @@ impl Pool {
 
     /// The transactions of a certified LSH block stop waiting; the heads they make count from now on.
     pub fn seal(&mut self, round: u64, transactions: &[Arc<Transaction>]) {
-        black_box(transactions.iter().filter(|one| self.entries.contains_key(&one.id())).count());
+        for group in transactions.chunks(AHEAD_MAX) {
+            black_box(group.iter().filter(|one| self.entries.contains_key(&one.id())).count());
+            self.seal_group(round, group);
+        }
+    }
+
+    fn seal_group(&mut self, round: u64, transactions: &[Arc<Transaction>]) {
         for transaction in transactions {
             if let Some(entry) = self.entries.get_mut(&transaction.id())
                 && let State::Waiting(place) = std::mem::replace(&mut entry.state, State::Sealed)

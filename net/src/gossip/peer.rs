@@ -88,6 +88,14 @@ pub(crate) enum Item {
 }
 
 impl Item {
+    /// In how many places its bytes are held.
+    pub(crate) fn holder_count(&self) -> usize {
+        match self {
+            Self::Wanted(_) | Self::Unverified(_) => 0,
+            Self::Stored(stored) => Arc::strong_count(&stored.bytes),
+        }
+    }
+
     /// A peer turns out to have the item too.
     pub(crate) fn note_holder(&mut self, peer: PeerId) {
         match self {
