@@ -29,10 +29,13 @@ enum State {
     Sealed,
 }
 
+/// A waiting transaction, and its initiator's number.
+type Numbered = (u64, Arc<Transaction>);
+
 /// An initiator's waiting transactions, by number and then by id.
 struct Queue {
     initiator: PublicKey,
-    waiting: Vec<(u64, Arc<Transaction>)>,
+    waiting: Vec<Numbered>,
 }
 
 impl Queue {
@@ -170,7 +173,7 @@ impl Pool {
             let first = queue.waiting.iter().position(|(number, _)| *number == sequence)?;
             Some(&queue.waiting[first..])
         });
-        let candidates: Vec<Option<&[(u64, Arc<Transaction>)]>> = candidates.collect();
+        let candidates: Vec<Option<&[Numbered]>> = candidates.collect();
         let is_it = |one: &Transaction, record: &[u8]| **one.record() == *record;
         let found = candidates.into_iter().zip(records).map(|(candidates, record)| {
             candidates?.iter().map(|(_, one)| one).take(RIVALS_MAX).find(|one| is_it(one, record)).cloned()
