@@ -9,7 +9,7 @@ const PEERS: u8 = 3;
 const LIMITS: GossipLimits = GossipLimits {
     batch_ids: 4,
     batch_bytes: 100,
-    announce_delay_ms: 2,
+    relay_delay_ms: 20,
     seen_items: 8,
     store_items: 6,
     store_bytes: 300,
@@ -25,6 +25,7 @@ fn check(gossip: &mut Gossip) {
         let (to, count, bytes) = match output {
             Output::Announce { to, ids } | Output::Request { to, ids } => (to, ids.len(), 0),
             Output::Deliver { to, items } => (to, 1, if items.len() > 1 { 36 * items.len() } else { 0 }),
+            Output::Push { items } => (PeerId(0), 1, if items.len() > 1 { 36 * items.len() } else { 0 }),
         };
         assert!(to.0 < u16::from(PEERS) && (1..=LIMITS.batch_ids).contains(&count) && bytes <= LIMITS.batch_bytes);
     }
@@ -45,7 +46,12 @@ fuzz_target!(|input: &[u8]| {
             1 => gossip.disconnected(peer, now),
             2 | 3 => gossip.on_announce(peer, &ids, now),
             4 => gossip.on_request(peer, &ids),
-            5 => drop(gossip.on_deliver(peer, ids.map(|id| (id, &content[usize::from(id[0])..])).to_vec(), now)),
+            5 => drop(gossip.on_deliver(
+                peer,
+                ids.map(|id| (id, &content[usize::from(id[0])..])).to_vec(),
+                first < 128,
+                now,
+            )),
             6 => gossip.publish(ids.map(|id| (id, content[usize::from(id[0])..].into())), now),
             7 => gossip.reject(&ids, now),
             8 => gossip.forget(&ids[..1]),

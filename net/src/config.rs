@@ -177,8 +177,8 @@ pub struct GossipLimits {
     pub batch_ids: usize,
     /// Item bytes per delivery; a larger single item goes alone.
     pub batch_bytes: usize,
-    /// How long an announcement may wait for company.
-    pub announce_delay_ms: u64,
+    /// How long after its publication an item that a peer brought is announced to the others, if it is not forgotten by then.
+    pub relay_delay_ms: u64,
     /// Items remembered as seen, per generation; two generations are kept.
     pub seen_items: usize,
     /// Items kept for serving requests.
@@ -202,7 +202,7 @@ impl Default for GossipLimits {
         Self {
             batch_ids: 512,
             batch_bytes: 48 << 10,
-            announce_delay_ms: 2,
+            relay_delay_ms: 5_000,
             seen_items: 1 << 20,
             store_items: 1 << 19,
             store_bytes: 128 << 20,

@@ -2,7 +2,7 @@
 
 use crate::close::CloseReason;
 use crate::config::{Channel, PeerId};
-use crate::gossip::ItemId;
+use crate::gossip::Items;
 
 /// Something that happened. Events of one peer are delivered in order; those of different peers are independent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,13 @@ pub enum Event {
         /// Its body, never empty.
         bytes: Vec<u8>,
     },
-    /// Gossip items that were asked for. The node checks that each id is its content's, verifies the content, and then
+    /// Gossip items that are new here. The node checks that each id is its content's, verifies the content, and then
     /// publishes, forgets or rejects it.
     Items {
         /// Who delivered them.
         from: PeerId,
         /// Ids as claimed by the peer, with the content.
-        items: Vec<(ItemId, Vec<u8>)>,
+        items: Items,
     },
 }
 
@@ -38,4 +38,9 @@ pub trait Sink: Send {
     /// # Errors
     /// The event itself, unchanged.
     fn deliver(&mut self, event: Event) -> Result<(), Event>;
+
+    /// Whether gossip items that nobody asked for are welcome now.
+    fn has_room_for_items(&self) -> bool {
+        true
+    }
 }

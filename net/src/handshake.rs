@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! preamble     "CSTL-NET" | version u16 LE | network id (8 bytes)        each side, in clear; prologue of Noise
-//! then Noise_XX_25519_ChaChaPoly_SHA256, each message preceded by its length, u16 LE
+//! then Noise_XX_25519_AESGCM_SHA256, each message preceded by its length, u16 LE
 //! message 1    dialler -> listener, no payload
 //! message 2    listener -> dialler, payload: identity
 //! message 3    dialler -> listener, payload: identity
@@ -24,7 +24,7 @@ use crate::config::{Identity, NetError, Peer, PeerId};
 const MAGIC: [u8; 8] = *b"CSTL-NET";
 const VERSION: u16 = 1;
 const PREAMBLE_LEN: usize = MAGIC.len() + 2 + 8;
-const NOISE_PARAMS: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
+const NOISE_PARAMS: &str = "Noise_XX_25519_AESGCM_SHA256";
 const SIGNATURE_DOMAIN: &[u8] = b"constellation net identity v1";
 const IDENTITY_LEN: usize = 32 + 64;
 /// Key, key with tag, payload with tag: what the three messages of XX are made of.

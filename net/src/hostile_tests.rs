@@ -9,16 +9,21 @@ use std::time::{Duration, Instant};
 use crate::frame::{Class, Kind, MAX_PLAIN_LEN, MESSAGE_HEADER_LEN};
 use crate::gossip::wire;
 use crate::handshake::{Handshake, Local, Progress};
-use crate::{Channel, CloseReason, Config, Event, Identity, Limits, Network, Peer, PeerId, Sink};
+use crate::{Channel, CloseReason, Config, Event, GossipStats, Identity, Limits, Network, Peer, PeerId, Sink};
 
 const NETWORK: [u8; 8] = *b"hostile!";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Events(Sender<Event>);
+/// Where the node's events go, and whether the node has room for pushed items.
+struct Events(Sender<Event>, bool);
 
 impl Sink for Events {
     fn deliver(&mut self, event: Event) -> Result<(), Event> {
         self.0.send(event).map_err(|error| error.0).or(Ok(()))
+    }
+
+    fn has_room_for_items(&self) -> bool {
+        self.1
     }
 }
 
@@ -36,6 +41,10 @@ struct Victim {
 
 impl Victim {
     fn new(limits: Limits) -> Self {
+        Self::with_room(limits, true)
+    }
+
+    fn with_room(limits: Limits, room: bool) -> Self {
         let mut seeds = vec![1, 2, 3];
         seeds.sort_by_key(|seed| identity(*seed).public_key());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -45,7 +54,7 @@ impl Victim {
         let config =
             Config { listen: address, identity: identity(seeds[2]), network_id: NETWORK, peers: peers.clone(), limits };
         let (sender, events) = channel();
-        let network = Network::start_on(listener, config, Events(sender)).unwrap();
+        let network = Network::start_on(listener, config, Events(sender, room)).unwrap();
         Self { network, events, peers, seeds }
     }
 
@@ -56,6 +65,14 @@ impl Victim {
 
     fn expect(&self, event: Event) {
         assert_eq!(self.events.recv_timeout(PATIENCE).unwrap(), event);
+    }
+
+    fn wait_gossip(&self, holds: impl Fn(&GossipStats) -> bool) {
+        let start = Instant::now();
+        while !holds(&self.network.stats().gossip) {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.network.stats().gossip);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The attacker's connection closes for `reason`, and only that one: a message of the other peer still arrives.
@@ -123,7 +140,11 @@ impl Attacker {
 
 /// A victim with both peers connected.
 fn scene(limits: Limits) -> (Victim, Attacker, Attacker) {
-    let victim = Victim::new(limits);
+    scene_with(limits, true)
+}
+
+fn scene_with(limits: Limits, room: bool) -> (Victim, Attacker, Attacker) {
+    let victim = Victim::with_room(limits, room);
     let attacker = victim.attack(0);
     victim.expect(Event::Connected(PeerId(0)));
     let other = victim.attack(1);
@@ -220,7 +241,7 @@ fn own_identity_and_wrong_direction_are_refused() {
         limits: Limits::default(),
     };
     let (sender, _events) = channel();
-    let network = Network::start_on(listener, config, Events(sender)).unwrap();
+    let network = Network::start_on(listener, config, Events(sender, true)).unwrap();
     let local = Local::new(identity(victim.seeds[1]), NETWORK, &peers).unwrap();
     Attacker::connect(&local, address).wait_closed();
     let start = Instant::now();
@@ -230,17 +251,39 @@ fn own_identity_and_wrong_direction_are_refused() {
     }
 }
 
+/// A peer pushes to a node that has no room for what it did not ask for: nothing of it reaches the node before it asks.
 #[test]
-fn unrequested_items_reach_nobody() {
-    let (victim, mut attacker, _other) = scene(Limits::default());
-    attacker.send_message(Kind::Deliver, &wire::encode_items(&[([1; 32], [1u8; 10]), ([2; 32], [2u8; 10])]));
+fn pushes_without_room_reach_nobody_until_they_are_asked_for() {
+    let (victim, mut attacker, _other) = scene_with(Limits::default(), false);
+    let items = wire::encode_items(&[([1; 32], [1u8; 10]), ([2; 32], [2u8; 10])]);
+    attacker.send_message(Kind::Deliver, &items);
     attacker.send_message(Kind::Consensus, b"after");
     victim.expect(Event::Message { from: PeerId(0), channel: Channel::Consensus, bytes: b"after".to_vec() });
-    let start = Instant::now();
-    while victim.network.stats().gossip.unrequested < 2 {
-        assert!(start.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(1));
+    victim.wait_gossip(|gossip| gossip.deferred == 2 && gossip.requested == 2);
+    attacker.send_message(Kind::Deliver, &items);
+    let items = vec![([1; 32], [1u8; 10][..].into()), ([2; 32], [2u8; 10][..].into())];
+    victim.expect(Event::Items { from: PeerId(0), items });
+}
+
+#[test]
+fn a_flood_of_pushes_is_read_no_faster_than_its_budget() {
+    let limits = Limits { gossip_receive_bytes_per_s: 10_000, ..Limits::default() };
+    let (victim, mut attacker, mut other) = scene(limits);
+    let push = |first: u8| {
+        wire::encode_items(
+            &(0..50).map(|n| ([[first; 16], [n; 16]].concat().try_into().unwrap(), [9u8; 1000])).collect::<Vec<_>>(),
+        )
+    };
+    (0..2).for_each(|first| attacker.send_message(Kind::Deliver, &push(first)));
+    other.send_message(Kind::Deliver, &wire::encode_items(&[([200; 32], [2u8; 10])]));
+    // The first push overdraws the budget, and the second has to wait until the debt is paid; the other peer's does not.
+    let mut order = Vec::new();
+    while order.len() < 3 {
+        let Event::Items { from, items } = victim.events.recv_timeout(PATIENCE).unwrap() else { continue };
+        order.push((from.0, items.len()));
     }
+    assert_eq!(order[2], (0, 50));
+    assert!(victim.network.stats().throttled > 0);
 }
 
 #[test]

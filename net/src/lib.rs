@@ -72,7 +72,7 @@ pub use config::{Channel, Config, GossipLimits, Identity, Limits, NetError, Peer
 pub use event::{Event, Sink};
 pub use frame::Payload;
 pub use gossip::wire::{ITEM_OVERHEAD_BYTES, MAX_IDS};
-pub use gossip::{Gossip, GossipStats, ItemId, Output};
+pub use gossip::{Gossip, GossipStats, ItemId, Items, Output};
 pub use handle::{Handle, SendError};
 pub use network::Network;
 pub use stats::{ChannelStats, Stats};

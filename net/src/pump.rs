@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use mio::Token;
 
@@ -10,7 +11,7 @@ use crate::config::{Channel, PeerId};
 use crate::conn::{Conn, Phase, Transfer};
 use crate::event::{Event, Sink};
 use crate::frame::{Kind, MAX_FRAME_LEN, Payload};
-use crate::gossip::{Output, wire};
+use crate::gossip::{ItemId, Output, wire};
 use crate::handle::Command;
 use crate::handshake::Progress;
 use crate::reactor::Reactor;
@@ -120,7 +121,7 @@ impl<S: Sink> Reactor<S> {
         }
         let Some(peer) = conn.peer else { return Err(CloseReason::FrameInvalid) };
         let (mut metered_bytes, mut metered_messages) = (0, 0);
-        let Self { peers, gossip, shared, scratch, max, now, .. } = self;
+        let Self { peers, gossip, shared, scratch, max, now, sink, .. } = self;
         let slot = &mut peers[peer.index()];
         let Some(session) = conn.session() else { return Ok(()) };
         session.assemble(plain_len, max, scratch, |kind, body: Cow<'_, [u8]>| {
@@ -140,7 +141,7 @@ impl<S: Sink> Reactor<S> {
                 }
                 Kind::Deliver => {
                     let items = wire::decode_items(&body).ok_or(CloseReason::MessageInvalid)?;
-                    let items = gossip.on_deliver(peer, items, *now);
+                    let items = gossip.on_deliver(peer, items, sink.has_room_for_items(), *now);
                     if !items.is_empty() {
                         slot.push_event(Event::Items { from: peer, items });
                     }
@@ -261,25 +262,35 @@ impl<S: Sink> Reactor<S> {
     /// Queues what gossip has to say.
     pub(crate) fn route_gossip(&mut self) {
         while let Some(output) = self.gossip.poll_output() {
-            let (to, kind, len) = match &output {
-                Output::Announce { to, ids } => (*to, Kind::Announce, ids.len() * wire::ID_LEN),
-                Output::Request { to, ids } => (*to, Kind::Request, ids.len() * wire::ID_LEN),
-                Output::Deliver { to, items } => (*to, Kind::Deliver, wire::items_len(items)),
-            };
-            let session = self.peers[to.index()].conn.and_then(|token| self.conns.get_mut(&token)?.session());
-            // Looked at before the bytes are put together: a peer that asks for more than it takes costs little.
-            let sent = session.is_some_and(|session| {
-                session.queues.room_bytes(kind) > len && {
-                    let body = match output {
-                        Output::Announce { ids, .. } | Output::Request { ids, .. } => wire::encode_ids(&ids),
-                        Output::Deliver { items, .. } => wire::encode_items(&items),
-                    };
-                    session.queues.push(kind, body.into()).is_ok()
+            match output {
+                Output::Push { items } => {
+                    let body: Arc<[u8]> = wire::encode_items(&items).into();
+                    for index in 0..self.peers.len() {
+                        if self.peers[index].conn.is_some() {
+                            self.queue_gossip(PeerId(index as u16), Kind::Deliver, body.len(), || body.clone().into());
+                        }
+                    }
                 }
-            });
-            if !sent {
-                self.shared.counters.gossip_dropped.add(1);
+                Output::Deliver { to, items } => {
+                    self.queue_gossip(to, Kind::Deliver, wire::items_len(&items), || wire::encode_items(&items).into());
+                }
+                Output::Announce { to, ids } => self.queue_ids(to, Kind::Announce, &ids),
+                Output::Request { to, ids } => self.queue_ids(to, Kind::Request, &ids),
             }
+        }
+    }
+
+    fn queue_ids(&mut self, to: PeerId, kind: Kind, ids: &[ItemId]) {
+        self.queue_gossip(to, kind, ids.len() * wire::ID_LEN, || wire::encode_ids(ids).into());
+    }
+
+    /// Queues one message of gossip. Room is looked for before its bytes are put together: a peer that asks for more than it takes costs little.
+    fn queue_gossip(&mut self, to: PeerId, kind: Kind, len: usize, body: impl FnOnce() -> Payload) {
+        let session = self.peers[to.index()].conn.and_then(|token| self.conns.get_mut(&token)?.session());
+        let sent = session
+            .is_some_and(|session| session.queues.room_bytes(kind) > len && session.queues.push(kind, body()).is_ok());
+        if !sent {
+            self.shared.counters.gossip_dropped.add(1);
         }
     }
 }

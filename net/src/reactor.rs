@@ -30,6 +30,8 @@ const FIRST_CONN_TOKEN: usize = 2;
 const STALL_POLL: Duration = Duration::from_millis(1);
 /// Connections accepted in one turn of the loop, so that a flood of them does not hold up the others.
 const ACCEPTS_PER_TURN: usize = 32;
+/// Between two looks at this thread's processor time.
+const CPU_LOOK: Duration = Duration::from_millis(10);
 /// Pause after the system refused to accept (out of file descriptors).
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -92,13 +94,17 @@ impl<S: Sink> Reactor<S> {
     /// The loop. It ends when the handle says so, or when the system's poll fails.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(1024);
-        let mut woke_at = Instant::now();
+        let (mut woke_at, mut looked_at) = (Instant::now(), Instant::now());
         while !self.shared.is_stopped() {
             let waiting_since = Instant::now();
             let waited = self.wait(&mut events);
             self.now = Instant::now();
             self.shared.counters.count_turn(waiting_since - woke_at, self.now - waiting_since);
             woke_at = self.now;
+            if woke_at >= looked_at + CPU_LOOK {
+                looked_at = woke_at;
+                self.shared.counters.look_at_cpu();
+            }
             if let Err(error) = waited
                 && error.kind() != ErrorKind::Interrupted
             {

@@ -104,10 +104,14 @@ impl Counters {
         &self.channels[channel as usize]
     }
 
-    /// A turn of the I/O thread's loop, and the sleep after it. Called by that thread.
+    /// A turn of the I/O thread's loop, and the sleep after it.
     pub(crate) fn count_turn(&self, busy: Duration, waiting: Duration) {
         self.busy_us.add(busy.as_micros() as u64);
         self.waiting_us.add(waiting.as_micros() as u64);
+    }
+
+    /// Notes the processor time of the calling thread, which is the I/O thread. Costs a system call.
+    pub(crate) fn look_at_cpu(&self) {
         let cpu = clock_gettime(ClockId::ThreadCPUTime);
         self.cpu_us.set(cpu.tv_sec as u64 * 1_000_000 + cpu.tv_nsec as u64 / 1000);
     }

@@ -45,8 +45,9 @@ struct Recent {
     count: u8,
     /// What the first of them follows.
     before: Hash,
-    /// Ids that stand: that of number n at n modulo [`RECENT_MAX`].
-    standing: [Hash; RECENT_MAX],
+    /// Ids that stand: that of number n at n modulo [`RECENT_MAX`]. Kept apart, and only once there are any: hardly anybody asks for them, and
+    /// accounts are found faster when they are small.
+    standing: Vec<Hash>,
     /// Numbers of which there is more to say, in rising order. Hardly ever any.
     notes: Vec<Note>,
 }
@@ -104,6 +105,7 @@ impl Account {
         if *count == 0 {
             *before = half.previous;
         }
+        standing.resize(RECENT_MAX, Hash::ZERO);
         standing[place(half.sequence())] = id;
         *count += 1;
         self.head = StarHead { sequence: half.sequence(), head: id };
@@ -152,10 +154,10 @@ impl Account {
     /// What stands at a number that is remembered, and what that follows.
     fn recall(&self, sequence: u64) -> Option<(Hash, Hash)> {
         let Recent { count, before, standing, .. } = &self.recent;
-        let age = self.head.sequence.checked_sub(sequence)?;
+        let age = self.head.sequence.checked_sub(sequence).filter(|age| *age < u64::from(*count))?;
         let is_first = age + 1 == u64::from(*count);
         let previous = if is_first { *before } else { standing[place(sequence.wrapping_sub(1))] };
-        (age < u64::from(*count)).then(|| (previous, standing[place(sequence)]))
+        Some((previous, standing[place(sequence)]))
     }
 
     /// Forgets the oldest number if `next`, the one after the head, needs its place.

@@ -188,14 +188,20 @@ impl BlackHole {
         })
     }
 
-    /// Header, certificate and body as one record.
-    pub fn to_bytes(&self, certificate: &Certificate) -> Vec<u8> {
+    /// Appends header, certificate and body: one record.
+    pub fn write(&self, certificate: &Certificate, out: &mut Vec<u8>) {
         let contents: usize =
             self.lsh_blocks.iter().map(|sealed| sealed.block.header.contents_len_bytes() + 1024).sum();
-        let mut out = Vec::with_capacity(size_of::<BlackHoleHeader>() + 8192 + contents);
+        out.reserve(size_of::<BlackHoleHeader>() + 8192 + contents);
         out.extend_from_slice(bytemuck::bytes_of(&self.header));
-        certificate.write(&mut out);
-        self.write_body(&mut out);
+        certificate.write(out);
+        self.write_body(out);
+    }
+
+    /// The bytes of [`BlackHole::write`].
+    pub fn to_bytes(&self, certificate: &Certificate) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(certificate, &mut out);
         out
     }
 

@@ -18,6 +18,10 @@ use crate::map::KeyState;
 use crate::transaction::Transaction;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
+
+/// Transactions, or accounts, that are looked up together before the first is worked on: they must fit a cache.
+const AHEAD_MAX: usize = 128;
 
 /// Why a transaction did not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,22 +151,42 @@ impl Ledger {
     pub fn apply<'a>(&mut self, transactions: impl IntoIterator<Item = &'a Transaction>) -> Application {
         let mut application = Application::default();
         let mut touched = Vec::new();
-        for (index, transaction) in transactions.into_iter().enumerate() {
-            let places = self.places(transaction);
-            match self.verdict_at(transaction, places) {
-                Ok(()) => {
-                    self.move_heads(transaction, places, &mut touched);
-                    application.applied += 1;
+        let transactions: Vec<&Transaction> = transactions.into_iter().collect();
+        let mut indices = 0..;
+        for group in transactions.chunks(AHEAD_MAX) {
+            for ((transaction, mut places), index) in
+                self.look_ahead(group.iter().copied()).into_iter().zip(&mut indices)
+            {
+                if places.contains(&None) {
+                    places = self.places(transaction);
                 }
-                Err((reason, forks)) => {
-                    self.censor(transaction, reason, &forks, &mut touched);
-                    application.evidence.extend(forks);
-                    application.censored.push(Censored { index: index as u32, reason });
+                match self.verdict_at(transaction, places) {
+                    Ok(()) => {
+                        self.move_heads(transaction, places, &mut touched);
+                        application.applied += 1;
+                    }
+                    Err((reason, forks)) => {
+                        self.censor(transaction, reason, &forks, &mut touched);
+                        application.evidence.extend(forks);
+                        application.censored.push(Censored { index, reason });
+                    }
                 }
             }
         }
         self.recommit(&touched);
         application
+    }
+
+    /// Finds the accounts of many transactions, step by step for all of them: look-ups that need nothing of each other wait for memory together.
+    pub fn look_ahead<'a>(
+        &self,
+        transactions: impl IntoIterator<Item = &'a Transaction>,
+    ) -> Vec<(&'a Transaction, [Option<usize>; 2])> {
+        let found: Vec<_> =
+            transactions.into_iter().map(|transaction| (transaction, self.places(transaction))).collect();
+        let accounts = found.iter().flat_map(|(_, places)| places).filter_map(|place| self.at(*place));
+        black_box(accounts.fold(0, |sum, account| sum ^ account.head.sequence ^ account.balance));
+        found
     }
 
     fn verdict(&self, transaction: &Transaction) -> Result<(), (Reason, Vec<Evidence>)> {
@@ -248,15 +272,19 @@ impl Ledger {
 
     /// Exchanges the touched accounts' old digests for their new ones. The sum does not know in which order.
     fn recommit(&mut self, touched: &[usize]) {
-        for place in touched {
-            let Some((star, account)) = self.accounts.get_index_mut(*place) else { continue };
-            account.is_touched = false;
-            // A star that was never committed to has no digest yet.
-            if account.digest != Hash::ZERO {
-                self.commitment.remove(&account.digest);
+        for group in touched.chunks(AHEAD_MAX) {
+            let accounts = group.iter().filter_map(|place| self.accounts.get_index(*place));
+            black_box(accounts.fold(0, |sum, (star, account)| sum ^ star.0[0] ^ account.digest.0[0]));
+            for place in group {
+                let Some((star, account)) = self.accounts.get_index_mut(*place) else { continue };
+                account.is_touched = false;
+                let digest = account.hash(star);
+                // A star that was never committed to has no digest yet.
+                match std::mem::replace(&mut account.digest, digest) {
+                    Hash::ZERO => self.commitment.add(&digest),
+                    old => self.commitment.replace(&old, &digest),
+                }
             }
-            account.digest = account.hash(star);
-            self.commitment.add(&account.digest);
         }
     }
 }

@@ -58,7 +58,7 @@ pub use offer::{Offer, OfferError};
 pub use round_id::{RoundId, Tier};
 pub use transaction::{
     COUNTERPARTY_MESSAGE_LEN_BYTES, FIXED_LEN_BYTES, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId,
-    PAYLOAD_MAX_BYTES, Transaction, TransactionError, record_at, record_claim,
+    PAYLOAD_MAX_BYTES, Transaction, TransactionError, is_offer, record_at, record_claim, record_hash,
 };
 pub use wire::{Reader, WireError};
 

@@ -244,7 +244,7 @@ impl Transaction {
         first.copy_from_slice(&initiator_message(fixed));
         let initiator_message_hash = Hash::bare(first);
         second.copy_from_slice(&counterparty_message(&initiator_message_hash, &fixed.counterparty_half));
-        let (id, record_hash) = (Hash::bare(&messages), Hash::bare(&record));
+        let (id, record_hash) = (Hash::bare(&messages), record_hash(&record));
         Transaction { record, record_hash, id, initiator_message_hash }
     }
 
@@ -412,6 +412,18 @@ pub fn record_at<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], TransactionErr
 pub fn record_claim(record: &[u8]) -> Option<(&PublicKey, u64)> {
     let fixed: &Fixed = Reader::new(record).view().ok()?;
     Some((&fixed.body.initiator, fixed.initiator_half.sequence()))
+}
+
+/// Whether a record is an offer's: of a kind that two stars sign, and its second half still empty. Nothing else of it is checked.
+pub fn is_offer(record: &[u8]) -> bool {
+    let fixed: Result<&Fixed, _> = Reader::new(record).view();
+    let is_two_sided = |fixed: &Fixed| Kind::from_byte(fixed.body.kind).is_some_and(Kind::is_two_sided);
+    fixed.is_ok_and(|fixed| is_two_sided(fixed) && fixed.counterparty_half == Half::zeroed())
+}
+
+/// BLAKE3 of a record, a transaction's or an offer's.
+pub fn record_hash(record: &[u8]) -> Hash {
+    Hash::bare(record)
 }
 
 /// Splits a record that `bytes` hold, and nothing else.

@@ -5,12 +5,12 @@ use crate::bell::Bell;
 use crate::gossip;
 use crate::journal::{Journal, JournalError};
 use crate::log_stage::LogInput;
-use crate::meter::{Meter, Spent};
+use crate::meter::{Meter, Spent, Stretch};
 use crate::ring::Ring;
 use crate::runtime::{Ending, Gauges, NodeError};
 use crate::verify_stage::VerifyJob;
 use constellation_chain::{Hash, Offer, Tier, Transaction};
-use constellation_net::{Channel, Handle, PeerId, SendError};
+use constellation_net::{Channel, Handle, Items, PeerId, SendError};
 use constellation_protocol::{Action, Admission, Answer, Event, Fault, FaultKind, Node, Priority, Query};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 /// Events handled before their actions are carried out together.
 const EVENTS_MAX: usize = 256;
+/// Transactions in them, from which on no more events are taken: votes must not wait for a great many of them.
+const TRANSACTIONS_MAX: usize = 512;
 /// The state machine looks at what is late at least this often.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -31,6 +33,15 @@ pub(crate) enum CoreInput {
     Gossiped(Vec<Arc<Transaction>>),
     Offer { offer: Arc<Offer>, reply: Option<oneshot::Sender<SubmitReply>> },
     Query { query: Query, reply: oneshot::Sender<Answer> },
+}
+
+impl CoreInput {
+    fn transaction_count(&self) -> usize {
+        match self {
+            CoreInput::Submit { transactions, .. } | CoreInput::Gossiped(transactions) => transactions.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// The rings into the core, in the order in which they are emptied.
@@ -105,13 +116,15 @@ struct Submitter {
 impl CoreStage {
     pub fn run(mut self) {
         let mut waiting = Waiting::default();
-        let mut since = Instant::now();
+        let mut since = Stretch::new();
         while !self.stop.load(Ordering::Relaxed) {
-            let mut taken = 0;
+            let (mut taken, mut transactions) = (0, 0);
             while taken < EVENTS_MAX
+                && transactions < TRANSACTIONS_MAX
                 && let Some(input) = self.rings.pop(taken)
             {
                 taken += 1;
+                transactions += input.transaction_count();
                 let event = waiting.event(input);
                 self.node.handle(self.now_us(), event);
             }
@@ -135,7 +148,7 @@ impl CoreStage {
     }
 
     /// The journal comes first: whatever the order in the list, nothing leaves before all that must precede it is kept.
-    fn carry_out(&mut self, actions: Vec<Action>, waiting: &mut Waiting, since: &mut Instant) -> Result<(), NodeError> {
+    fn carry_out(&mut self, actions: Vec<Action>, waiting: &mut Waiting, since: &mut Stretch) -> Result<(), NodeError> {
         for action in &actions {
             if let Action::Journal(record) = action {
                 self.journal.append(record)?;
@@ -162,11 +175,9 @@ impl CoreStage {
                         .map_err(|_| NodeError::Stopped)?;
                 }
                 Action::Gossip(transactions) => {
-                    self.publish(
-                        transactions.iter().map(|transaction| gossip::encode_transaction(transaction)).collect(),
-                    );
+                    self.publish(transactions.iter().map(|one| gossip::transaction_item(one)).collect());
                 }
-                Action::GossipOffer(offer) => self.publish(vec![gossip::encode_offer(&offer)]),
+                Action::GossipOffer(offer) => self.publish(vec![gossip::offer_item(&offer)]),
                 Action::Submitted { ticket, admissions } => {
                     self.gauges.count_admissions(&admissions);
                     waiting.answer_submit(ticket, admissions, &self.feed);
@@ -202,7 +213,7 @@ impl CoreStage {
         }
     }
 
-    fn publish(&self, items: Vec<([u8; 32], Arc<[u8]>)>) {
+    fn publish(&self, items: Items) {
         match self.net.publish(items) {
             Ok(()) | Err(SendError::Stopped) => {}
             Err(error) => {
@@ -213,7 +224,7 @@ impl CoreStage {
     }
 
     /// A log that cannot keep up holds the core up: memory is not a place to keep blocks in.
-    fn give_log(&self, input: LogInput, since: &mut Instant) -> Result<(), NodeError> {
+    fn give_log(&self, input: LogInput, since: &mut Stretch) -> Result<(), NodeError> {
         let Err(back) = self.log.push(input) else { return Ok(()) };
         self.meter.book(since, Spent::Busy);
         self.log.push_waiting(back, &self.stop).map_err(|_| NodeError::Stopped)?;

@@ -3,16 +3,16 @@
 use crate::api::{FinalBlock, FinalFeed};
 use crate::audit::LOG_RECORD_KIND_BLACK_HOLE;
 use crate::bell::Bell;
-use crate::meter::{Meter, Spent};
+use crate::meter::{Meter, Spent, Stretch};
 use crate::ring::Ring;
 use crate::runtime::{Ending, NodeError};
 use constellation_chain::{BlackHole, Certificate};
-use constellation_net::{Channel, Handle, PeerId};
+use constellation_net::{Channel, Handle, ItemId, PeerId};
 use constellation_protocol::{Message, NodeIndex};
 use constellation_storage::{Log, LogError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Inputs taken together, at most: their black holes are made durable in one go, before anything is served.
 const GROUP_MAX: usize = 16;
@@ -35,12 +35,14 @@ pub(crate) struct LogStage {
     /// Set when the core has ended: nothing more can come.
     pub stop: Arc<AtomicBool>,
     pub ending: Arc<Ending>,
+    /// Where records are put together; its memory is used again and again.
+    pub buffer: Vec<u8>,
 }
 
 impl LogStage {
     /// Runs until told to stop, and then until its ring is empty: what was certified is written.
     pub fn run(mut self) {
-        let mut since = Instant::now();
+        let mut since = Stretch::new();
         loop {
             match self.take_group() {
                 Err(error) => {
@@ -69,7 +71,9 @@ impl LogStage {
             match input {
                 LogInput::Serve { to, height } => asked.push((to, height)),
                 LogInput::Append { black_hole, certificate } => {
-                    self.log.append(LOG_RECORD_KIND_BLACK_HOLE, &[&black_hole.to_bytes(&certificate)])?;
+                    self.buffer.clear();
+                    black_hole.write(&certificate, &mut self.buffer);
+                    self.log.append(LOG_RECORD_KIND_BLACK_HOLE, &[&self.buffer])?;
                     appended.push(black_hole);
                 }
             }
@@ -81,11 +85,20 @@ impl LogStage {
         let count = appended.len() + asked.len();
         for black_hole in appended {
             self.feed.publish(final_block(&black_hole));
+            self.forget(&black_hole);
         }
         for (to, height) in asked {
             self.serve(to, height)?;
         }
         Ok(count)
+    }
+
+    /// What is final need not be told to anybody any more.
+    fn forget(&self, black_hole: &BlackHole) {
+        let ids: Vec<ItemId> = black_hole.transactions().map(|transaction| transaction.record_hash().0).collect();
+        if let Err(error) = self.net.forget(ids) {
+            tracing::debug!(%error, "final transactions stay in the gossip's store until others take their places");
+        }
     }
 
     /// Black holes are the log's only records, so the record of height h is the h-th.

@@ -3,7 +3,10 @@
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Between two looks at a thread's processor time, which costs a system call.
+const CPU_LOOK: Duration = Duration::from_millis(10);
 
 /// One stage's counters. Written by its thread alone, read by anybody.
 #[derive(Default)]
@@ -12,7 +15,21 @@ pub(crate) struct Meter {
     waiting_us: AtomicU64,
     held_up_us: AtomicU64,
     cpu_us: AtomicU64,
+    turns: AtomicU64,
     items: AtomicU64,
+}
+
+/// The time that a stage's thread has not booked yet.
+pub(crate) struct Stretch {
+    since: Instant,
+    cpu_looked: Instant,
+}
+
+impl Stretch {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Stretch { since: now, cpu_looked: now }
+    }
 }
 
 /// How a stage spent a stretch of time.
@@ -32,6 +49,8 @@ pub(crate) struct Reading {
     pub back_pressured_us: u64,
     /// On a processor.
     pub cpu_us: u64,
+    /// Stretches of work; with `items` they tell how large batches are.
+    pub turns: u64,
     pub items: u64,
     pub queued: usize,
 }
@@ -43,20 +62,25 @@ pub(crate) fn thread_cpu_us() -> u64 {
 }
 
 impl Meter {
-    /// Books the time since `since`, and starts anew.
-    pub fn book(&self, since: &mut Instant, spent: Spent) {
+    /// Books the time since the last booking.
+    pub fn book(&self, stretch: &mut Stretch, spent: Spent) {
         let now = Instant::now();
         let counter = match spent {
             Spent::Busy => &self.busy_us,
             Spent::Waiting => &self.waiting_us,
             Spent::HeldUp => &self.held_up_us,
         };
-        counter.fetch_add(now.duration_since(*since).as_micros() as u64, Ordering::Relaxed);
-        self.cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
-        *since = now;
+        counter.fetch_add(now.duration_since(stretch.since).as_micros() as u64, Ordering::Relaxed);
+        stretch.since = now;
+        if now.duration_since(stretch.cpu_looked) >= CPU_LOOK {
+            self.cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
+            stretch.cpu_looked = now;
+        }
     }
 
+    /// Counts the items of one stretch of work.
     pub fn count(&self, items: usize) {
+        self.turns.fetch_add(u64::from(items > 0), Ordering::Relaxed);
         self.items.fetch_add(items as u64, Ordering::Relaxed);
     }
 
@@ -67,6 +91,7 @@ impl Meter {
             waiting_us: load(&self.waiting_us),
             back_pressured_us: load(&self.held_up_us),
             cpu_us: load(&self.cpu_us),
+            turns: load(&self.turns),
             items: load(&self.items),
             queued,
         }

@@ -43,4 +43,9 @@ impl Sink for NetSink {
             }
         }
     }
+
+    /// Items that were asked for keep half of the ring: what is pushed must never stop the reading of votes.
+    fn has_room_for_items(&self) -> bool {
+        self.verify.len() < self.verify.capacity() / 2
+    }
 }

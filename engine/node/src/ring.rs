@@ -57,6 +57,10 @@ impl<T> Ring<T> {
     pub fn len(&self) -> usize {
         self.queue.len()
     }
+
+    pub fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
 }
 
 #[cfg(test)]

@@ -339,6 +339,7 @@ impl RunningNode {
             durable_height: durable_height.clone(),
             stop: log_stop.clone(),
             ending: ending.clone(),
+            buffer: Vec::new(),
         };
         let verify_stage = VerifyStage {
             engine,

@@ -5,15 +5,15 @@ use crate::bell::Bell;
 use crate::core_stage::CoreInput;
 use crate::engine::VerifyEngine;
 use crate::gossip::{self, Item};
-use crate::meter::{Meter, Spent};
+use crate::meter::{Meter, Spent, Stretch};
 use crate::ring::Ring;
 use crate::suspects::{Sender, Suspects};
 use constellation_chain::{NetworkId, Offer, Reader, Transaction};
-use constellation_net::{ItemId, PeerId};
+use constellation_net::{ItemId, Items, PeerId};
 use constellation_verify::Senders;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// From so many transactions on, no more inputs are taken into a batch: it would gain nothing and only wait.
@@ -28,7 +28,7 @@ pub(crate) enum VerifyInput {
     /// A client's offer, as bytes.
     ClientOffer { record: Vec<u8>, reply: oneshot::Sender<SubmitReply> },
     /// Items from a peer.
-    Gossip { from: PeerId, items: Vec<(ItemId, Vec<u8>)> },
+    Gossip { from: PeerId, items: Items },
 }
 
 /// Transactions of an agreed block that the core wants verified: before anything else.
@@ -71,7 +71,7 @@ type Verified = (Parsed, Vec<Arc<Transaction>>, Vec<bool>);
 
 impl VerifyStage {
     pub fn run(self) {
-        let mut since = Instant::now();
+        let mut since = Stretch::new();
         let mut suspects = Suspects::default();
         while !self.stop.load(Ordering::Relaxed) {
             let batch = self.collect();
@@ -180,17 +180,12 @@ impl VerifyStage {
         self.engine.check_offers(std::iter::once(offer)) == [true]
     }
 
-    fn parse_items(&self, from: PeerId, items: Vec<(ItemId, Vec<u8>)>) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
+    fn parse_items(&self, from: PeerId, items: Items) -> Option<(Parsed, Vec<Arc<Transaction>>)> {
         let mut ids = Vec::with_capacity(items.len());
         let mut transactions = Vec::with_capacity(items.len());
         let (mut bad, mut offers) = (Vec::new(), Vec::new());
-        for (id, bytes) in items {
-            let item = if gossip::item_id(&bytes) == id {
-                gossip::decode(&bytes, self.network)
-            } else {
-                Err("wrong id".into())
-            };
-            match item {
+        for (id, record) in items {
+            match gossip::decode(&id, record, self.network) {
                 Ok(Item::Transaction(transaction)) => {
                     ids.push(id);
                     transactions.push(transaction);

@@ -210,10 +210,11 @@ impl Node {
             return KeySet::default();
         }
         self.decode_arrived(round - 1);
-        let arrived = self.cluster.arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values);
-        let ids =
-            arrived.flatten().flat_map(|proposal| &proposal.transactions).map(|(transaction, _)| transaction.id());
-        ids.chain(self.cluster.own_ids.iter().copied()).collect()
+        let arrived = || self.cluster.arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values).flatten();
+        let mut ids = self.cluster.own_ids.clone();
+        ids.reserve(arrived().map(|proposal| proposal.transactions.len()).sum());
+        ids.extend(arrived().flat_map(|proposal| &proposal.transactions).map(|(transaction, _)| transaction.id()));
+        ids
     }
 
     /// Reads the proposals of a round that have arrived since the last time.
@@ -229,7 +230,7 @@ impl Node {
     }
 
     fn decode_proposal(&self, payload: &[u8]) -> Decoded {
-        let proposal = ClusterProposal::decode(payload, self.network, |record| self.pool.find(record))
+        let proposal = ClusterProposal::decode(payload, self.network, |records| self.pool.find(records))
             .map_err(|error| error.to_string())?;
         if !proposal.proofs.iter().all(|proof| self.is_proof(proof)) {
             return Err("a proof of misconduct that proves nothing".into());
@@ -254,16 +255,17 @@ impl Node {
         self.decode_arrived(round);
         let arrived = self.cluster.arrived.remove(&round).unwrap_or_default();
         let mut seen = KeySet::default();
-        let mut proposed = Vec::new();
+        let count = arrived.values().flatten().map(|proposal| proposal.transactions.len()).sum();
+        let mut proposed = Vec::with_capacity(count);
         let (mut proofs, mut bad) = (BTreeSet::new(), Vec::new());
         for (proposer, decoded) in arrived.into_iter().filter(|(index, _)| members.contains(*index)) {
             match decoded {
                 Ok(proposal) => {
                     proofs.extend(proposal.proofs);
                     for (transaction, is_known) in proposal.transactions {
+                        let is_verified = is_known || self.pool.has_verified(&transaction);
                         // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
-                        if seen.insert(transaction.record_hash()) {
-                            let is_verified = is_known || self.pool.has_verified(&transaction);
+                        if is_verified || seen.insert(transaction.record_hash()) {
                             proposed.push(Proposed { transaction, proposer, is_verified });
                         }
                     }
@@ -299,6 +301,7 @@ impl Node {
         let Some(naming) = self.cluster.naming(round).cloned() else { return };
         let mut verdicts = verdicts.iter();
         let mut ids = KeySet::default();
+        ids.reserve(proposed.len());
         let mut transactions = Vec::with_capacity(proposed.len());
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {

@@ -501,8 +501,9 @@ impl Node {
     }
 
     fn admit(&mut self, transactions: Vec<Arc<Transaction>>) -> Vec<crate::Admission> {
+        self.pool.look_ahead(&transactions, &self.ledger);
         let mut admissions = Vec::with_capacity(transactions.len());
-        let mut fresh = Vec::new();
+        let mut fresh = Vec::with_capacity(transactions.len());
         for transaction in transactions {
             let admission = self.pool.admit(transaction.clone(), &self.ledger, &self.config, self.now_us);
             if admission == crate::Admission::Admitted {

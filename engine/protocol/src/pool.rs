@@ -7,11 +7,14 @@ use crate::config::Config;
 use crate::event::{Admission, TransactionState};
 use constellation_chain::{Hash, KeyMap, KeySet, Ledger, PublicKey, Reason, StarHead, Transaction, record_claim};
 use slab::Slab;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Rival transactions of one initiator and number that are kept: two show the fork, more show nothing new.
 const RIVALS_MAX: usize = 2;
+/// Transactions of a block that are looked up together before the first is worked on.
+const AHEAD_MAX: usize = 128;
 
 struct Entry {
     transaction: Arc<Transaction>,
@@ -26,10 +29,13 @@ enum State {
     Sealed,
 }
 
+/// A waiting transaction, and its initiator's number.
+type Numbered = (u64, Arc<Transaction>);
+
 /// An initiator's waiting transactions, by number and then by id.
 struct Queue {
     initiator: PublicKey,
-    waiting: Vec<(u64, Arc<Transaction>)>,
+    waiting: Vec<Numbered>,
 }
 
 impl Queue {
@@ -42,8 +48,11 @@ impl Queue {
     }
 }
 
-/// Where stars' chains will stand once the LSH block of a round is folded.
-type Ahead = KeyMap<PublicKey, StarHead>;
+/// Where a star's chain will stand once the LSH block of a round is folded.
+struct Ahead {
+    round: u64,
+    head: StarHead,
+}
 
 /// Who proposes a transaction in a round: each initiator falls to one seat, another in each round.
 pub(crate) struct Share {
@@ -78,8 +87,8 @@ pub(crate) struct Pool {
     queues: Slab<Queue>,
     /// Queues in the order in which they get their turn.
     turns: VecDeque<usize>,
-    /// By round; there are no more of them than a cluster runs ahead.
-    ahead: BTreeMap<u64, Ahead>,
+    /// Of the stars that certified LSH blocks touch which are in no black hole yet: no more than the cluster runs ahead.
+    ahead: KeyMap<PublicKey, Ahead>,
     waiting_count: usize,
 }
 
@@ -87,6 +96,15 @@ pub(crate) struct Pool {
 pub(crate) type Dropped = (Hash, Option<Reason>);
 
 impl Pool {
+    /// Looks up all that admitting these transactions will look up one by one: what many look-ups wait for comes from memory together.
+    pub fn look_ahead(&self, transactions: &[Arc<Transaction>], ledger: &Ledger) {
+        let is_here = |one: &Arc<Transaction>| self.entries.contains_key(&one.id());
+        let has_queue = |one: &Arc<Transaction>| self.places.contains_key(&one.initiator());
+        black_box(transactions.iter().filter(|one| is_here(one)).count());
+        black_box(transactions.iter().filter(|one| has_queue(one)).count());
+        ledger.look_ahead(transactions.iter().map(|one| &**one));
+    }
+
     /// Takes a transaction whose signatures hold.
     pub fn admit(&mut self, transaction: Arc<Transaction>, ledger: &Ledger, config: &Config, now_us: u64) -> Admission {
         let id = transaction.id();
@@ -110,7 +128,8 @@ impl Pool {
         if self.waiting_count >= config.pool_max || self.turns.len() >= 2 * config.pool_max {
             return busy;
         }
-        if let Some(&place) = self.places.get(&initiator) {
+        let place = self.places.get(&initiator).copied();
+        if let Some(place) = place {
             let waiting = &self.queues[place].waiting;
             if waiting.iter().filter(|(number, _)| *number == sequence).count() >= RIVALS_MAX {
                 return Admission::Censored { reason: Reason::Fork };
@@ -119,8 +138,9 @@ impl Pool {
                 return busy;
             }
         }
-        let state = State::Waiting(self.start_waiting(transaction.clone()));
-        self.entries.insert(id, Entry { transaction, state, admitted_us: now_us });
+        let place = place.unwrap_or_else(|| self.open_queue(initiator));
+        self.start_waiting(place, transaction.clone());
+        self.entries.insert(id, Entry { transaction, state: State::Waiting(place), admitted_us: now_us });
         Admission::Admitted
     }
 
@@ -138,13 +158,27 @@ impl Pool {
         }
     }
 
-    /// The waiting transaction with these very bytes: it need not be decoded, hashed or verified again.
-    pub fn find(&self, record: &[u8]) -> Option<&Arc<Transaction>> {
-        let (initiator, sequence) = record_claim(record)?;
-        let queue = &self.queues[*self.places.get(initiator)?];
-        let is_it =
-            |(number, transaction): &&(u64, Arc<Transaction>)| *number == sequence && **transaction.record() == *record;
-        queue.waiting.iter().find(is_it).map(|(_, transaction)| transaction)
+    /// The waiting transactions with these very bytes: they need not be decoded, hashed or verified again. Step by step for all of them, so
+    /// that what one step of many look-ups waits for comes from memory together.
+    pub fn find(&self, records: &[&[u8]]) -> Vec<Option<Arc<Transaction>>> {
+        let claims = records.iter().map(|record| record_claim(record));
+        let queues: Vec<Option<(&Queue, u64)>> = claims
+            .map(|claim| {
+                let (initiator, sequence) = claim?;
+                Some((&self.queues[*self.places.get(initiator)?], sequence))
+            })
+            .collect();
+        let candidates = queues.into_iter().map(|queue| {
+            let (queue, sequence) = queue?;
+            let first = queue.waiting.iter().position(|(number, _)| *number == sequence)?;
+            Some(&queue.waiting[first..])
+        });
+        let candidates: Vec<Option<&[Numbered]>> = candidates.collect();
+        let is_it = |one: &Transaction, record: &[u8]| **one.record() == *record;
+        let found = candidates.into_iter().zip(records).map(|(candidates, record)| {
+            candidates?.iter().map(|(_, one)| one).take(RIVALS_MAX).find(|one| is_it(one, record)).cloned()
+        });
+        found.collect()
     }
 
     /// Whether these very bytes, signatures included, were verified on their way into the pool.
@@ -227,8 +261,13 @@ impl Pool {
 
     /// The transactions of a certified LSH block stop waiting; the heads they make count from now on.
     pub fn seal(&mut self, round: u64, transactions: &[Arc<Transaction>]) {
-        let mut ahead = Ahead::default();
-        ahead.reserve(2 * transactions.len());
+        for group in transactions.chunks(AHEAD_MAX) {
+            black_box(group.iter().filter(|one| self.entries.contains_key(&one.id())).count());
+            self.seal_group(round, group);
+        }
+    }
+
+    fn seal_group(&mut self, round: u64, transactions: &[Arc<Transaction>]) {
         for transaction in transactions {
             if let Some(entry) = self.entries.get_mut(&transaction.id())
                 && let State::Waiting(place) = std::mem::replace(&mut entry.state, State::Sealed)
@@ -237,18 +276,17 @@ impl Pool {
             }
             for (star, half) in transaction.halves() {
                 let head = StarHead { sequence: half.sequence(), head: transaction.id() };
-                let standing = ahead.entry(*star).or_insert(head);
-                if head.sequence > standing.sequence {
-                    *standing = head;
+                let ahead = self.ahead.entry(*star).or_insert(Ahead { round, head });
+                if head.sequence > ahead.head.sequence {
+                    *ahead = Ahead { round, head };
                 }
             }
         }
-        self.ahead.insert(round, ahead);
     }
 
     /// Takes over what the black hole that settles the rounds up to `round` did. A gap goes back to waiting: its predecessor may still come.
     pub fn settle<'a>(&mut self, outcomes: impl Iterator<Item = (&'a Arc<Transaction>, Option<Reason>)>, round: u64) {
-        self.ahead = self.ahead.split_off(&(round + 1));
+        self.ahead.retain(|_, ahead| ahead.round > round);
         for (transaction, reason) in outcomes {
             if reason == Some(Reason::Gap) {
                 self.wait_again(&transaction.id());
@@ -270,7 +308,7 @@ impl Pool {
 
     /// Where a star's chain will stand once all certified LSH blocks are folded, if one of them touches it.
     fn head_ahead(&self, star: &PublicKey) -> Option<StarHead> {
-        self.ahead.values().filter_map(|ahead| ahead.get(star)).max_by_key(|head| head.sequence).copied()
+        self.ahead.get(star).map(|ahead| ahead.head)
     }
 
     fn readiness(&self, transaction: &Transaction, heads: &KeyMap<PublicKey, StarHead>, ledger: &Ledger) -> Readiness {
@@ -296,20 +334,21 @@ impl Pool {
         worst
     }
 
-    /// Puts a transaction into its initiator's queue; the queue's place.
-    fn start_waiting(&mut self, transaction: Arc<Transaction>) -> usize {
-        let initiator = transaction.initiator();
-        let place = *self.places.entry(initiator).or_insert_with(|| {
-            let place = self.queues.insert(Queue { initiator, waiting: Vec::new() });
-            self.turns.push_back(place);
-            place
-        });
+    /// Makes an initiator's queue; its place.
+    fn open_queue(&mut self, initiator: PublicKey) -> usize {
+        let place = self.queues.insert(Queue { initiator, waiting: Vec::new() });
+        self.places.insert(initiator, place);
+        self.turns.push_back(place);
+        place
+    }
+
+    /// Puts a transaction into its initiator's queue.
+    fn start_waiting(&mut self, place: usize, transaction: Arc<Transaction>) {
         let queue = &mut self.queues[place];
         if let Err(at) = queue.search(&transaction) {
             queue.waiting.insert(at, (transaction.initiator_half().sequence(), transaction));
             self.waiting_count += 1;
         }
-        place
     }
 
     fn stop_waiting(&mut self, place: usize, transaction: &Transaction) {
@@ -329,11 +368,12 @@ impl Pool {
     }
 
     fn wait_again(&mut self, id: &Hash) {
-        let Some(entry) = self.entries.get(id) else { return };
-        if entry.state == State::Sealed {
-            let state = State::Waiting(self.start_waiting(entry.transaction.clone()));
-            self.entries.entry(*id).and_modify(|entry| entry.state = state);
-        }
+        let Some(entry) = self.entries.get(id).filter(|entry| entry.state == State::Sealed) else { return };
+        let transaction = entry.transaction.clone();
+        let initiator = transaction.initiator();
+        let place = self.places.get(&initiator).copied().unwrap_or_else(|| self.open_queue(initiator));
+        self.start_waiting(place, transaction);
+        self.entries.entry(*id).and_modify(|entry| entry.state = State::Waiting(place));
     }
 }
 

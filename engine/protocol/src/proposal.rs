@@ -48,11 +48,11 @@ impl ClusterProposal {
         out.into()
     }
 
-    /// Reads a proposal; `known` gives the transaction of a record where there is one already.
-    pub fn decode<'a>(
+    /// Reads a proposal; `known` gives the transactions of records where there are some already.
+    pub fn decode(
         bytes: &[u8],
         network: NetworkId,
-        known: impl Fn(&[u8]) -> Option<&'a Arc<Transaction>>,
+        known: impl FnOnce(&[&[u8]]) -> Vec<Option<Arc<Transaction>>>,
     ) -> Result<Self, ClusterProposalError> {
         let mut reader = Reader::new(bytes);
         let count = reader.u8()?;
@@ -61,15 +61,15 @@ impl ClusterProposal {
             return Err(WireError::TooMany { what: "proofs of misconduct", count: count.into(), bound }.into());
         }
         let proofs = (0..count).map(|_| Misconduct::read(&mut reader)).collect::<Result<_, _>>()?;
-        let mut transactions = Vec::with_capacity(reader.rest().len() / FIXED_LEN_BYTES);
+        let mut records = Vec::with_capacity(reader.rest().len() / FIXED_LEN_BYTES);
         while !reader.is_empty() {
-            let record = record_at(&mut reader)?;
-            transactions.push(match known(record) {
-                Some(transaction) => (transaction.clone(), true),
-                None => (Arc::new(Transaction::decode(record, network)?), false),
-            });
+            records.push(record_at(&mut reader)?);
         }
-        Ok(ClusterProposal { proofs, transactions })
+        let transactions = records.iter().zip(known(&records)).map(|(record, known)| match known {
+            Some(transaction) => Ok((transaction, true)),
+            None => Ok((Arc::new(Transaction::decode(record, network)?), false)),
+        });
+        Ok(ClusterProposal { proofs, transactions: transactions.collect::<Result<_, TransactionError>>()? })
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
             let network = NetworkId::default();
-            if let Ok(proposal) = ClusterProposal::decode(&bytes, network, |_| None) {
+            if let Ok(proposal) = ClusterProposal::decode(&bytes, network, |records| vec![None; records.len()]) {
                 let transactions: Vec<_> = proposal.transactions.into_iter().map(|(one, _)| one).collect();
                 prop_assert_eq!(&*ClusterProposal::encode(&proposal.proofs, &transactions), &bytes[..]);
             }

@@ -1,7 +1,7 @@
-//! What gossip remembers: the two-generation set of seen ids, and a map that can give up its oldest entries.
+//! What gossip remembers: the two-generation set of seen ids, and the order in which items came.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use crate::gossip::ItemId;
@@ -25,6 +25,9 @@ impl Hasher for Prehashed {
         self.0
     }
 }
+
+/// A map by id. Its hash is fast and keyed, so that nobody can choose ids that crowd each other out.
+pub(crate) type IdMap<V> = std::collections::HashMap<ItemId, V, foldhash::quality::RandomState>;
 
 type HashedSet = HashSet<u64, BuildHasherDefault<Prehashed>>;
 
@@ -56,69 +59,53 @@ impl SeenSet {
         }
         self.young.insert(self.key.hash_one(id));
     }
-
-    pub(crate) fn remove(&mut self, id: &ItemId) {
-        let hash = self.key.hash_one(id);
-        self.young.remove(&hash);
-        self.old.remove(&hash);
-    }
 }
 
-/// A map by id that knows the order of insertion.
-#[derive(Debug)]
-pub(crate) struct FifoMap<V> {
-    entries: HashMap<ItemId, (u64, V)>,
-    /// May hold stale pairs of removed entries, never more than there are live ones (and a few).
-    order: VecDeque<(u64, ItemId)>,
-    next_sequence: u64,
+/// Ids in the order of their arrival. Each has a place, counted from the first ever; a place that was vacated stays empty until all before it are.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    ids: VecDeque<Option<ItemId>>,
+    /// Place of the first in `ids`, which is never empty.
+    first: u64,
 }
 
-impl<V> FifoMap<V> {
-    pub(crate) fn new() -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), next_sequence: 0 }
+impl Order {
+    /// Appends an id; its place.
+    pub(crate) fn push(&mut self, id: ItemId) -> u64 {
+        self.ids.push_back(Some(id));
+        self.first + self.ids.len() as u64 - 1
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// The id at a place, if it is still there.
+    pub(crate) fn at(&self, place: u64) -> Option<ItemId> {
+        let index = place.checked_sub(self.first)?;
+        *self.ids.get(usize::try_from(index).ok()?)?
     }
 
-    pub(crate) fn get(&self, id: &ItemId) -> Option<&V> {
-        self.entries.get(id).map(|(_, value)| value)
-    }
-
-    pub(crate) fn get_mut(&mut self, id: &ItemId) -> Option<&mut V> {
-        self.entries.get_mut(id).map(|(_, value)| value)
-    }
-
-    /// Inserts as the newest; an entry of this id is replaced.
-    pub(crate) fn insert(&mut self, id: ItemId, value: V) {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        self.entries.insert(id, (sequence, value));
-        self.order.push_back((sequence, id));
-        if self.order.len() > 2 * self.entries.len() + 64 {
-            let entries = &self.entries;
-            self.order.retain(|(sequence, id)| entries.get(id).is_some_and(|(live, _)| live == sequence));
+    pub(crate) fn vacate(&mut self, place: u64) {
+        if let Some(index) = place.checked_sub(self.first)
+            && let Some(slot) = self.ids.get_mut(index as usize)
+        {
+            *slot = None;
+        }
+        while self.ids.front() == Some(&None) {
+            self.ids.pop_front();
+            self.first += 1;
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &ItemId) -> Option<V> {
-        self.entries.remove(id).map(|(_, value)| value)
+    /// Places from the oldest id to the newest, empty ones among them: what the order takes in memory.
+    pub(crate) fn span(&self) -> usize {
+        self.ids.len()
     }
 
-    pub(crate) fn pop_oldest(&mut self) -> Option<(ItemId, V)> {
-        while let Some((sequence, id)) = self.order.pop_front() {
-            if self.entries.get(&id).is_some_and(|(live, _)| *live == sequence) {
-                return self.remove(&id).map(|value| (id, value));
-            }
-        }
-        None
+    pub(crate) fn oldest(&self) -> Option<ItemId> {
+        self.ids.front().copied().flatten()
     }
 
     /// The newest `count` ids, oldest of them first.
     pub(crate) fn newest(&self, count: usize) -> Vec<ItemId> {
-        let live = |(sequence, id): &&(u64, ItemId)| self.entries.get(id).is_some_and(|(s, _)| s == sequence);
-        let mut ids: Vec<_> = self.order.iter().rev().filter(live).take(count).map(|(_, id)| *id).collect();
+        let mut ids: Vec<_> = self.ids.iter().rev().copied().flatten().take(count).collect();
         ids.reverse();
         ids
     }
@@ -144,34 +131,21 @@ mod tests {
             assert!(seen.young.len() + seen.old.len() <= 200);
         }
         assert!(!seen.contains(&id(0)));
-        seen.remove(&id(999));
-        assert!(!seen.contains(&id(999)));
     }
 
     #[test]
-    fn fifo_map_evicts_oldest_first_and_skips_removed_ones() {
-        let mut map = FifoMap::new();
-        for n in 0..5 {
-            map.insert(id(n), n);
-        }
-        map.remove(&id(0));
-        map.insert(id(1), 11);
-        assert_eq!(map.newest(2), [id(4), id(1)]);
-        assert_eq!(map.pop_oldest(), Some((id(2), 2)));
-        assert_eq!(map.pop_oldest(), Some((id(3), 3)));
-        assert_eq!(map.pop_oldest(), Some((id(4), 4)));
-        assert_eq!(map.pop_oldest(), Some((id(1), 11)));
-        assert_eq!(map.pop_oldest(), None);
-    }
-
-    #[test]
-    fn fifo_map_order_stays_bounded_under_insert_and_remove() {
-        let mut map = FifoMap::new();
-        for n in 0..10_000 {
-            map.insert(id(n), ());
-            map.remove(&id(n));
-        }
-        assert_eq!(map.len(), 0);
-        assert!(map.order.len() <= 65);
+    fn order_knows_places_and_skips_empty_ones() {
+        let mut order = Order::default();
+        let places: Vec<u64> = (0..5).map(|n| order.push(id(n))).collect();
+        order.vacate(places[2]);
+        assert_eq!((order.span(), order.oldest(), order.at(places[2])), (5, Some(id(0)), None));
+        assert_eq!(order.newest(3), [id(1), id(3), id(4)]);
+        order.vacate(places[0]);
+        order.vacate(places[0]);
+        order.vacate(places[1]);
+        assert_eq!((order.span(), order.oldest()), (2, Some(id(3))));
+        assert_eq!([0, 1, 3, 4, 5].map(|n| order.at(n)), [None, None, Some(id(3)), Some(id(4)), None]);
+        places.iter().for_each(|place| order.vacate(*place));
+        assert_eq!((order.span(), order.oldest(), order.push(id(9))), (0, None, 5));
     }
 }

@@ -1,10 +1,12 @@
 //! What gossip keeps for one peer and for one wanted item.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::{GossipLimits, PeerId};
 use crate::gossip::ItemId;
+use crate::gossip::memory::Order;
 
 /// Who announced an item, and which of them were asked for it. Announcers beyond the sixteenth are not remembered:
 /// they merely get an announcement that they do not need.
@@ -20,6 +22,12 @@ pub(crate) struct Announcers {
 
 impl Announcers {
     const MAX: usize = 16;
+
+    pub(crate) fn of(peer: PeerId) -> Self {
+        let mut announcers = Self::default();
+        announcers.add(peer);
+        announcers
+    }
 
     fn position(&self, peer: PeerId) -> Option<usize> {
         self.peers[..usize::from(self.len)].iter().position(|p| *p == peer.0)
@@ -71,6 +79,34 @@ impl Announcers {
     }
 }
 
+/// What is known of an item.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Wanted(Wanted),
+    Unverified(Unverified),
+    Stored(Stored),
+}
+
+impl Item {
+    /// In how many places its bytes are held.
+    pub(crate) fn holder_count(&self) -> usize {
+        match self {
+            Self::Wanted(_) | Self::Unverified(_) => 0,
+            Self::Stored(stored) => Arc::strong_count(&stored.bytes),
+        }
+    }
+
+    /// A peer turns out to have the item too.
+    pub(crate) fn note_holder(&mut self, peer: PeerId) {
+        match self {
+            Self::Wanted(Wanted { announcers, .. }) | Self::Unverified(Unverified { announcers, .. }) => {
+                announcers.add(peer);
+            }
+            Self::Stored(stored) => stored.holders.add(peer),
+        }
+    }
+}
+
 /// An announced item that was not delivered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
@@ -86,21 +122,34 @@ impl Wanted {
     pub(crate) const MAX_ROUNDS: u8 = 3;
 }
 
+/// A verified item.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) bytes: Arc<[u8]>,
+    /// Peers that are known to have it too.
+    pub(crate) holders: Announcers,
+    /// In the order of publication.
+    pub(crate) place: u64,
+}
+
 /// A delivered item that the node has not judged yet.
 #[derive(Debug)]
 pub(crate) struct Unverified {
     pub(crate) announcers: Announcers,
     /// Who delivered it.
     pub(crate) from: PeerId,
+    /// In the order of what that peer delivered.
+    pub(crate) place: u64,
 }
 
 /// Gossip with one peer.
 #[derive(Debug, Default)]
 pub(crate) struct GossipPeer {
     pub(crate) connected: bool,
-    /// Ids to announce when the batch is full or `announce_at` has come.
+    /// What it delivered and the node has not judged yet, as far as that is remembered.
+    pub(crate) unverified: Order,
+    /// Ids to announce when the current call ends.
     pub(crate) announce: Vec<ItemId>,
-    pub(crate) announce_at: Option<Instant>,
     /// Ids to request when the current call ends.
     pub(crate) request: Vec<ItemId>,
     /// Requests in the order of their deadlines; those answered meanwhile are removed when they reach the front.

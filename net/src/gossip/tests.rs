@@ -22,6 +22,7 @@ fn small() -> GossipLimits {
     GossipLimits {
         batch_ids: 8,
         batch_bytes: 300,
+        relay_delay_ms: 200,
         seen_items: 1_000,
         store_items: 100,
         store_bytes: 100_000,
@@ -52,6 +53,9 @@ struct Mesh {
     nodes: Vec<Gossip>,
     delivered: Vec<HashMap<ItemId, usize>>,
     now: Instant,
+    room: bool,
+    loses_pushes: bool,
+    pushes: usize,
 }
 
 impl Mesh {
@@ -63,7 +67,7 @@ impl Mesh {
                 node.connected(PeerId(other as u16), now);
             }
         }
-        Self { nodes, delivered: vec![HashMap::new(); count], now }
+        Self { nodes, delivered: vec![HashMap::new(); count], now, room: true, loses_pushes: false, pushes: 0 }
     }
 
     fn run(&mut self) {
@@ -83,22 +87,33 @@ impl Mesh {
         match output {
             Output::Announce { to, ids } => self.nodes[to.index()].on_announce(sender, &ids, self.now),
             Output::Request { to, ids } => self.nodes[to.index()].on_request(sender, &ids),
-            Output::Deliver { to, items } => {
-                let borrowed = items.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
-                let node = &mut self.nodes[to.index()];
-                let accepted = node.on_deliver(sender, borrowed, self.now);
-                for (id, bytes) in accepted {
-                    *self.delivered[to.index()].entry(id).or_default() += 1;
-                    node.publish([(id, bytes.into())], self.now);
+            Output::Deliver { to, items } => self.deliver(sender, to.index(), &items),
+            Output::Push { items } => {
+                // Every other push to a peer is lost.
+                for to in (0..self.nodes.len()).filter(|to| *to != from) {
+                    self.pushes += 1;
+                    if self.pushes.is_multiple_of(2) || !self.loses_pushes {
+                        self.deliver(sender, to, &items);
+                    }
                 }
             }
         }
     }
+
+    fn deliver(&mut self, from: PeerId, to: usize, items: &Items) {
+        let borrowed = items.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
+        let accepted = self.nodes[to].on_deliver(from, borrowed, self.room, self.now);
+        for (id, bytes) in accepted {
+            *self.delivered[to].entry(id).or_default() += 1;
+            self.nodes[to].publish([(id, bytes)], self.now);
+        }
+    }
 }
 
-#[test]
-fn items_reach_every_node_once() {
+/// Fails unless each of 200 items, published by four nodes in turn, reaches the other three once; `asked` tells whether nodes have to ask for items.
+fn expect_all_delivered(room: bool, loses_pushes: bool, asked: bool) {
     let mut mesh = Mesh::new(4, &GossipLimits { backlog_per_peer: 1_000, store_items: 1_000, ..small() });
+    (mesh.room, mesh.loses_pushes) = (room, loses_pushes);
     for n in 0..200 {
         let now = mesh.now;
         mesh.nodes[n as usize % 4].publish([item(n)], now);
@@ -108,8 +123,39 @@ fn items_reach_every_node_once() {
         assert_eq!(delivered.len(), 150, "node {index}");
         assert!(delivered.values().all(|count| *count == 1));
         let stats = mesh.nodes[index].stats();
-        assert_eq!((stats.unrequested, stats.timed_out, stats.wanted_items), (0, 0, 0));
+        assert_eq!((stats.timed_out, stats.wanted_items, stats.pushed), (0, 0, 50));
+        assert_eq!((stats.deferred > 0, stats.requested > 0), (!room, asked));
     }
+}
+
+#[test]
+fn items_reach_every_node_once() {
+    expect_all_delivered(true, false, false);
+}
+
+#[test]
+fn pushes_without_room_are_asked_for_later() {
+    expect_all_delivered(false, false, true);
+}
+
+#[test]
+fn lost_pushes_are_made_up_for() {
+    expect_all_delivered(true, true, true);
+}
+
+#[test]
+fn what_is_forgotten_in_time_is_not_announced() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(3, small());
+    (0..3).for_each(|peer| gossip.connected(PeerId(peer), now));
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"x"), (id(2), b"x")], true, now);
+    gossip.publish([item(1), item(2)], now);
+    gossip.forget(&[id(1)]);
+    // One of the others turns out to have the second item as well.
+    gossip.on_announce(PeerId(1), &[id(2)], now);
+    gossip.tick(now + Duration::from_secs(1));
+    assert_eq!(outputs(&mut gossip), [Output::Announce { to: PeerId(2), ids: vec![id(2)] }]);
+    assert_eq!(gossip.next_deadline(), None);
 }
 
 #[test]
@@ -119,7 +165,7 @@ fn verified_items_are_not_announced_to_who_announced_them() {
     (0..3).for_each(|peer| gossip.connected(PeerId(peer), now));
     gossip.on_announce(PeerId(0), &[id(1)], now);
     assert_eq!(requests(&mut gossip), [(0, vec![id(1)])]);
-    gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], now);
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], true, now);
     gossip.on_announce(PeerId(1), &[id(1)], now);
     assert_eq!(outputs(&mut gossip), [], "an unverified item is not relayed");
     gossip.publish([item(1)], now);
@@ -138,8 +184,8 @@ fn silent_announcer_is_replaced_by_the_next_one() {
     gossip.tick(later);
     assert_eq!(requests(&mut gossip), [(1, vec![id(1)])]);
     // The first may still deliver: it was asked.
-    assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], later).len(), 1);
-    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"x")], later).len(), 0);
+    assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], true, later).len(), 1);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"x")], true, later).len(), 0);
     assert_eq!((gossip.stats().timed_out, gossip.stats().duplicate), (1, 1));
 }
 
@@ -154,7 +200,7 @@ fn only_announcer_is_asked_again_a_few_times_and_may_be_late() {
         now += Duration::from_secs(2);
         gossip.tick(now);
         if round == 1 {
-            assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(2), b"late")], now).len(), 1);
+            assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(2), b"late")], true, now).len(), 1);
             assert_eq!(requests(&mut gossip), [(0, vec![id(1), id(2)])]);
             break;
         }
@@ -170,10 +216,10 @@ fn liar_cannot_deliver_its_lie_twice() {
     let mut gossip = Gossip::new(2, small());
     (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
     (0..2).for_each(|peer| gossip.on_announce(PeerId(peer), &[id(1)], now));
-    gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], now);
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], true, now);
     gossip.reject(&[id(1)], now);
-    assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], now), []);
-    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"truth")], now), [(id(1), b"truth".to_vec())]);
+    assert_eq!(gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], true, now), []);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"truth")], true, now), [(id(1), b"truth"[..].into())]);
 }
 
 #[test]
@@ -195,22 +241,48 @@ fn rejected_item_is_asked_of_another_announcer() {
     let mut gossip = Gossip::new(2, small());
     (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
     gossip.on_announce(PeerId(0), &[id(1)], now);
-    gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], now);
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"lie")], true, now);
     gossip.on_announce(PeerId(1), &[id(1)], now);
     outputs(&mut gossip);
     gossip.reject(&[id(1)], now);
     assert_eq!(requests(&mut gossip), [(1, vec![id(1)])]);
-    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"truth")], now).len(), 1);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"truth")], true, now).len(), 1);
 }
 
 #[test]
-fn unrequested_items_are_dropped_and_counted() {
+fn a_push_is_taken_or_counts_as_an_announcement() {
     let now = Instant::now();
     let mut gossip = Gossip::new(2, small());
     (0..2).for_each(|peer| gossip.connected(PeerId(peer), now));
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(3), b"z")], true, now).len(), 1);
+    assert_eq!(outputs(&mut gossip), []);
     gossip.on_announce(PeerId(0), &[id(1)], now);
-    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"x"), (id(2), b"y")], now).len(), 0);
-    assert_eq!(gossip.stats().unrequested, 2);
+    outputs(&mut gossip);
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(1), b"x"), (id(2), b"y")], false, now).len(), 0);
+    assert_eq!(gossip.stats().deferred, 2);
+    assert_eq!(requests(&mut gossip), [(1, vec![id(2)])]);
+    gossip.disconnected(PeerId(0), now);
+    assert_eq!(requests(&mut gossip), [(1, vec![id(1)])]);
+}
+
+#[test]
+fn a_flood_of_pushes_displaces_only_what_the_same_peer_brought() {
+    let now = Instant::now();
+    let mut gossip = Gossip::new(4, small());
+    (0..4).for_each(|peer| gossip.connected(PeerId(peer), now));
+    gossip.on_deliver(PeerId(0), vec![(id(1), b"x")], true, now);
+    gossip.on_deliver(PeerId(1), (100..500).map(|n| (id(n), &b"junk"[..])).collect(), true, now);
+    // Who has the first is still known: it need not be told, and when the bytes are a lie another is asked.
+    gossip.on_announce(PeerId(2), &[id(1)], now);
+    assert_eq!(gossip.peers[1].unverified.span(), 8);
+    assert_eq!(gossip.items.len(), 9);
+    gossip.reject(&[id(1), id(100), id(499)], now);
+    assert_eq!(requests(&mut gossip), [(2, vec![id(1)])]);
+    assert_eq!(gossip.stats().rejected, 2);
+    // What was displaced is not taken again, and not pushed on.
+    assert_eq!(gossip.on_deliver(PeerId(1), vec![(id(100), b"junk")], true, now), []);
+    gossip.publish([item(100)], now);
+    assert_eq!(outputs(&mut gossip), []);
 }
 
 #[test]
@@ -222,7 +294,7 @@ fn requests_are_bounded_and_the_backlog_follows() {
     gossip.on_announce(PeerId(0), &ids, now);
     assert_eq!(requests(&mut gossip), [(0, ids[..4].to_vec())]);
     assert_eq!((gossip.stats().wanted_items, gossip.stats().backlog_full), (20, 10));
-    gossip.on_deliver(PeerId(0), vec![(ids[0], b"x"), (ids[1], b"x")], now);
+    gossip.on_deliver(PeerId(0), vec![(ids[0], b"x"), (ids[1], b"x")], true, now);
     assert_eq!(requests(&mut gossip), [(0, ids[4..6].to_vec())]);
 }
 
@@ -231,6 +303,7 @@ fn deliveries_are_batched_and_unknown_ids_missed() {
     let now = Instant::now();
     let mut gossip = Gossip::new(1, small());
     gossip.publish((0..10).map(item), now);
+    outputs(&mut gossip);
     let ids: Vec<_> = (0..11).map(id).collect();
     gossip.on_request(PeerId(0), &ids);
     let sizes: Vec<_> = outputs(&mut gossip)
@@ -249,6 +322,7 @@ fn newcomer_is_told_of_stored_items_but_not_of_forgotten_ones() {
     let now = Instant::now();
     let mut gossip = Gossip::new(1, small());
     gossip.publish((0..4).map(item), now);
+    outputs(&mut gossip);
     gossip.forget(&[id(1), id(3)]);
     gossip.connected(PeerId(0), now);
     assert_eq!(outputs(&mut gossip), [Output::Announce { to: PeerId(0), ids: vec![id(0), id(2)] }]);
@@ -302,7 +376,7 @@ proptest! {
                 Step::Request(peer, list) => gossip.on_request(PeerId(peer), &ids(&list)),
                 Step::Deliver(peer, list) => {
                     let items = ids(&list).into_iter().map(|id| (id, &b"bytes"[..])).collect();
-                    gossip.on_deliver(PeerId(peer), items, now);
+                    gossip.on_deliver(PeerId(peer), items, list.len().is_multiple_of(2), now);
                 }
                 Step::Publish(list) => gossip.publish(list.iter().map(|b| item(u32::from(*b))), now),
                 Step::Forget(list) => gossip.forget(&ids(&list)),
@@ -320,20 +394,41 @@ proptest! {
 }
 
 fn check_bounds(gossip: &Gossip, limits: &GossipLimits) -> Result<(), TestCaseError> {
-    prop_assert!(gossip.store.len() <= limits.store_items);
-    prop_assert!(gossip.unverified.len() <= limits.unverified_items);
+    prop_assert!(gossip.stored.span() <= limits.store_items);
+    prop_assert!(gossip.relays.len() <= limits.store_items);
+    let stats = gossip.stats();
+    let count = |is: fn(&Item) -> bool| gossip.items.values().filter(|item| is(item)).count();
+    prop_assert_eq!(stats.stored_items as usize, count(|item| matches!(item, Item::Stored(_))));
+    prop_assert_eq!(stats.wanted_items as usize, count(|item| matches!(item, Item::Wanted(_))));
+    let wanted: Vec<_> = gossip
+        .items
+        .iter()
+        .filter_map(|(id, item)| match item {
+            Item::Wanted(wanted) => Some((id, wanted)),
+            _ => None,
+        })
+        .collect();
     for (index, peer) in gossip.peers.iter().enumerate() {
-        let asked = gossip.wanted.values().filter(|w| w.asked.is_some_and(|(p, _)| p.index() == index)).count();
+        let asked = wanted.iter().filter(|(_, w)| w.asked.is_some_and(|(p, _)| p.index() == index)).count();
         prop_assert_eq!(peer.outstanding, asked);
         prop_assert!(asked <= limits.in_flight_per_peer);
         prop_assert!(peer.backlog.len() <= limits.backlog_per_peer);
         prop_assert!(peer.window.len() <= 8 * limits.in_flight_per_peer);
+        prop_assert!(peer.unverified.span() <= limits.unverified_items / gossip.peers.len());
         prop_assert!(peer.connected || (peer.window.is_empty() && peer.backlog.is_empty()));
     }
     let waiting: std::collections::HashSet<_> = gossip.peers.iter().flat_map(|p| p.backlog.iter()).collect();
-    for (id, wanted) in &gossip.wanted {
+    for (id, wanted) in wanted {
         prop_assert!(wanted.asked.is_some() || waiting.contains(id), "an item waits for nobody");
         prop_assert!(!gossip.seen.contains(id), "an item is wanted although it was seen");
+    }
+    for (id, item) in &gossip.items {
+        let kept_at = match item {
+            Item::Wanted(_) => continue,
+            Item::Unverified(item) => gossip.peers[item.from.index()].unverified.at(item.place),
+            Item::Stored(stored) => gossip.stored.at(stored.place),
+        };
+        prop_assert_eq!(kept_at, Some(*id));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::report::{LoadProgress, LoadReport, Tally};
 use super::sender::{Event, Job};
 use super::signing::{AMOUNT, Prepared, Signing};
 use super::stars::{StarIndex, Stars};
-use constellation_chain::{Hash, Reason};
+use constellation_chain::{Hash, Reason, Transaction};
 use constellation_node::api::{Admission, StarAnswer};
 use constellation_node::api::{FinalBlock, TransactionStatus};
 use std::collections::{BTreeSet, VecDeque};
@@ -62,9 +62,10 @@ impl Desk {
 
 /// A place of the schedule whose stars are known.
 struct Drawn {
-    place: u64,
     pair: [StarIndex; 2],
     due_us: u64,
+    /// The pair's transaction, if it was signed before.
+    signed: Option<Transaction>,
 }
 
 /// A running load test.
@@ -215,7 +216,7 @@ impl<'a> Conductor<'a> {
             if self.flights.unadmitted() + drawn.len() >= unadmitted_max || self.desks.iter().all(|desk| !desk.is_up) {
                 break;
             }
-            let pair = match self.prepared.pair(self.next) {
+            let pair = match self.prepared.pair(&self.stars) {
                 Some(pair) => self.stars.take(pair, AMOUNT),
                 None => self.stars.draw(AMOUNT),
             };
@@ -223,7 +224,7 @@ impl<'a> Conductor<'a> {
                 self.lacks_stars = true;
                 break;
             };
-            drawn.push(Drawn { place: self.next, pair, due_us });
+            drawn.push(Drawn { pair, due_us, signed: self.prepared.take(&self.stars) });
             self.next += 1;
         }
         let is_full = drawn.len() == SLICE_MAX;
@@ -235,8 +236,8 @@ impl<'a> Conductor<'a> {
     fn start(&mut self, drawn: Vec<Drawn>) {
         let mut ready = Vec::with_capacity(drawn.len());
         let mut unsigned = Vec::new();
-        for one in drawn {
-            match self.prepared.take(one.place, &self.stars) {
+        for mut one in drawn {
+            match one.signed.take() {
                 Some(transaction) => ready.push((one, transaction)),
                 None => unsigned.push(one),
             }

@@ -1,7 +1,7 @@
 //! The transactions on their way: what each waits for, and which of them hang on another.
 
 use super::stars::StarIndex;
-use constellation_chain::{Hash, Transaction};
+use constellation_chain::{Hash, KeyMap, Transaction};
 use std::collections::{HashMap, HashSet};
 
 /// A transaction that has not ended.
@@ -27,7 +27,7 @@ pub struct Flight {
 /// All transactions that have not ended.
 #[derive(Default)]
 pub struct Flights {
-    flights: HashMap<Hash, Flight>,
+    flights: KeyMap<Hash, Flight>,
     unadmitted: usize,
 }
 

@@ -2,6 +2,7 @@
 
 use super::stars::{StarIndex, Stars};
 use constellation_chain::{NetworkId, Offer, Transaction};
+use std::collections::VecDeque;
 
 /// What each transaction moves, in 10^-8 noos: little, so that balances last.
 pub const AMOUNT: u64 = 1;
@@ -44,18 +45,18 @@ impl Signing {
     }
 }
 
-/// The first transactions of a schedule, signed as they will be if all of them apply. One whose stars' chains came to stand otherwise is
-/// signed anew when it is due.
+/// Transactions that are signed as they will be if all of them apply, in their order. What the schedule leaves out for being late leaves them their
+/// order; one whose stars' chains came to stand otherwise is signed anew when it is due.
 #[derive(Default)]
 pub struct Prepared {
-    transactions: Vec<Option<([StarIndex; 2], Transaction)>>,
+    transactions: VecDeque<([StarIndex; 2], Transaction)>,
 }
 
 impl Prepared {
-    /// Signs the first `count` transactions of a schedule that begins with `stars` as they are, or as many as can be kept.
+    /// Signs the first `count` transactions of a test that begins with `stars` as they are, or as many as can be kept.
     pub fn sign(signing: Signing, mut stars: Stars, count: u64) -> Self {
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(PREPARED_MAX);
-        let mut transactions = Vec::with_capacity(count);
+        let mut transactions = VecDeque::with_capacity(count);
         while transactions.len() < count {
             let group_max = GROUP_MAX.min(count - transactions.len());
             let pairs: Vec<_> = std::iter::from_fn(|| stars.draw(AMOUNT)).take(group_max).collect();
@@ -66,29 +67,26 @@ impl Prepared {
                 stars.advance(pair, transaction.id());
                 stars.admitted(pair);
                 stars.ended(pair, true);
-                transactions.push(Some((pair, transaction)));
+                transactions.push_back((pair, transaction));
             }
         }
         Prepared { transactions }
     }
 
-    /// The pair whose turn it is at a place of the schedule, if that was settled before.
-    pub fn pair(&self, place: u64) -> Option<[StarIndex; 2]> {
-        self.slot(place).map(|(pair, _)| *pair)
+    /// The pair whose turn it is, if that was settled before. A pair that will not trade again as things stand loses its turn.
+    pub fn pair(&mut self, stars: &Stars) -> Option<[StarIndex; 2]> {
+        while self.transactions.pop_front_if(|(pair, _)| !stars.may_trade(*pair, AMOUNT)).is_some() {}
+        self.transactions.front().map(|(pair, _)| *pair)
     }
 
-    /// Hands out the transaction of a place, if it was signed and both stars' chains stand as it was signed for.
-    pub fn take(&mut self, place: u64, stars: &Stars) -> Option<Transaction> {
-        let (pair, transaction) = self.transactions.get_mut(usize::try_from(place).ok()?)?.take()?;
+    /// Hands out the transaction whose turn it is, if both stars' chains stand as it was signed for.
+    pub fn take(&mut self, stars: &Stars) -> Option<Transaction> {
+        let (pair, transaction) = self.transactions.pop_front()?;
         let extends = pair.iter().zip(transaction.halves()).all(|(index, (_, half))| {
             let (_, head) = stars.signer(*index);
             half.previous == head.head && half.sequence() == head.sequence + 1
         });
         extends.then_some(transaction)
-    }
-
-    fn slot(&self, place: u64) -> Option<&([StarIndex; 2], Transaction)> {
-        self.transactions.get(usize::try_from(place).ok()?)?.as_ref()
     }
 }
 
@@ -115,27 +113,38 @@ mod tests {
         let genesis_stars = keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: 100 });
         let mut ledger = Ledger::new(&Genesis::new("test", 1, vec![node], genesis_stars.collect()).unwrap());
         let mut stars = stars();
-        for place in 0..300 {
-            let pair = prepared.pair(place).and_then(|pair| stars.take(pair, AMOUNT)).unwrap();
-            let transaction = prepared.take(place, &stars).unwrap();
+        for _ in 0..300 {
+            let pair = prepared.pair(&stars).and_then(|pair| stars.take(pair, AMOUNT)).unwrap();
+            let transaction = prepared.take(&stars).unwrap();
             assert_eq!(ledger.apply([&transaction]).applied, 1);
             stars.advance(pair, transaction.id());
             stars.admitted(pair);
             stars.ended(pair, true);
         }
-        assert_eq!((prepared.pair(299), prepared.pair(300)), (None, None));
+        assert_eq!((prepared.pair(&stars), prepared.take(&stars)), (None, None));
     }
 
     #[test]
     fn a_chain_that_stands_otherwise_is_not_served_from_stock() {
         let mut prepared = Prepared::sign(SIGNING, stars(), 8);
         let mut stars = stars();
-        let pair = prepared.pair(0).unwrap();
-        stars.park(pair[1]);
-        assert_eq!(stars.take(pair, AMOUNT), None);
+        let pair = prepared.pair(&stars).unwrap();
         stars.resynchronise(pair[1], StarHead { sequence: 3, head: Default::default() }, 5);
         assert_eq!(stars.take(pair, AMOUNT), Some(pair));
-        assert!(prepared.take(0, &stars).is_none());
-        assert!(prepared.take(1, &stars).is_some());
+        assert!(prepared.take(&stars).is_none());
+        let pair = prepared.pair(&stars).unwrap();
+        assert!(prepared.take(&stars).is_some_and(|one| one.initiator() == stars.public_key(pair[0])));
+    }
+
+    #[test]
+    fn a_pair_that_is_parked_or_poor_loses_its_turn() {
+        let mut prepared = Prepared::sign(SIGNING, stars(), 8);
+        let mut stars = stars();
+        let first = prepared.pair(&stars).unwrap();
+        stars.park(first[1]);
+        let second = prepared.pair(&stars).unwrap();
+        assert!(!second.contains(&first[1]));
+        stars.resynchronise(second[0], StarHead::default(), 0);
+        assert!(prepared.pair(&stars).is_some_and(|third| third[0] != second[0]));
     }
 }

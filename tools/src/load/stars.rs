@@ -45,7 +45,8 @@ impl Star {
 /// All stars of a load test, and the order in which they are used.
 pub struct Stars {
     stars: Vec<Star>,
-    ready: BTreeSet<(bool, u64, StarIndex)>,
+    /// Those that may be used, in their order; made by the first draw, because who never draws need not keep it.
+    ready: Option<BTreeSet<(bool, u64, StarIndex)>>,
     clock: u64,
     random: SplitMix,
 }
@@ -73,20 +74,21 @@ impl Stars {
                 is_parked: false,
             })
             .collect();
-        let ready = (0..).zip(&stars).filter_map(|(index, star)| star.turn(index)).collect();
-        Stars { clock: stars.len() as u64, stars, ready, random }
+        Stars { clock: stars.len() as u64, stars, ready: None, random }
     }
 
     /// Draws initiator and counterparty and takes them out until the transaction is admitted; `None` while no pair is free.
     pub fn draw(&mut self, amount: u64) -> Option<[StarIndex; 2]> {
+        let turns = || (0..).zip(&self.stars).filter_map(|(index, star)| star.turn(index)).collect();
+        let ready = self.ready.get_or_insert_with(turns);
         let pays = |index: &StarIndex| self.stars[*index as usize].balance >= amount;
-        let initiator = self.ready.iter().map(|turn| turn.2).take(PAYER_SEARCH).find(pays)?;
-        let others = (self.ready.len() as u64 - 1).min(DRAW_FROM);
+        let initiator = ready.iter().map(|turn| turn.2).take(PAYER_SEARCH).find(pays)?;
+        let others = (ready.len() as u64 - 1).min(DRAW_FROM);
         if others == 0 {
             return None;
         }
         let nth = self.random.below(others) as usize;
-        let counterparty = self.ready.iter().map(|turn| turn.2).filter(|index| *index != initiator).nth(nth)?;
+        let counterparty = ready.iter().map(|turn| turn.2).filter(|index| *index != initiator).nth(nth)?;
         self.take([initiator, counterparty], amount)
     }
 
@@ -108,6 +110,12 @@ impl Stars {
             });
         }
         Some(pair)
+    }
+
+    /// Whether a pair needs nothing but admissions to trade: neither is parked, and the initiator can pay.
+    pub fn may_trade(&self, pair: [StarIndex; 2], amount: u64) -> bool {
+        let [initiator, counterparty] = pair.map(|index| &self.stars[index as usize]);
+        !initiator.is_parked && !counterparty.is_parked && initiator.balance >= amount
     }
 
     /// A star's key and head, for signing.
@@ -167,9 +175,11 @@ impl Stars {
         let before = star.turn(index);
         change(star);
         let after = star.turn(index);
-        if before != after {
-            before.map(|turn| self.ready.remove(&turn));
-            self.ready.extend(after);
+        if let Some(ready) = &mut self.ready
+            && before != after
+        {
+            before.map(|turn| ready.remove(&turn));
+            ready.extend(after);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::wire;
 use axum::body::Bytes;
-use constellation_chain::{Hash, Reason};
-use std::collections::{HashMap, VecDeque};
+use constellation_chain::{Hash, KeyMap, Reason};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
@@ -112,13 +112,13 @@ impl FinalFeed {
 /// A map that forgets its oldest key when it is full. A key set again keeps its age.
 struct BoundedMap<V> {
     max: usize,
-    values: HashMap<Hash, V>,
+    values: KeyMap<Hash, V>,
     order: VecDeque<Hash>,
 }
 
 impl<V> BoundedMap<V> {
     fn new(max: usize) -> Self {
-        BoundedMap { max: max.max(1), values: HashMap::new(), order: VecDeque::new() }
+        BoundedMap { max: max.max(1), values: KeyMap::default(), order: VecDeque::new() }
     }
 
     fn insert(&mut self, id: Hash, value: V) {
