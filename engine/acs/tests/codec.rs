@@ -195,8 +195,12 @@ fn damaged_messages_are_refused() {
     let pull = [[3, 0].as_slice(), &[5; 32]].concat();
     assert_eq!(decode(&pull), None);
     assert_eq!(decode(&[&pull[..], &[1]].concat()), Some(DecodeError::Trailing(1)));
-    // Proposer, index, root, length, and two hashes for the last piece of seven.
-    let fragment = [[4, 0, 6].as_slice(), &[5; 32], &[9, 0, 0, 0], &[6; 64]].concat();
+    let seal = [[5, 0].as_slice(), &[5; 32], &[6; 64]].concat();
+    assert_eq!(decode(&seal), None);
+    assert_eq!(decode(&[&seal[..], &[1]].concat()), Some(DecodeError::Trailing(1)));
+    assert_eq!(decode(&[[1, 0].as_slice(), &[6; 63]].concat()), Some(DecodeError::Truncated));
+    // Proposer, index, root, seal, length, and two hashes for the last piece of seven.
+    let fragment = [[4, 0, 6].as_slice(), &[5; 32], &[7; 64], &[9, 0, 0, 0], &[6; 64]].concat();
     assert_eq!(decode(&fragment), None);
     assert_eq!(decode(&fragment[..fragment.len() - 1]), Some(DecodeError::Truncated));
     assert_eq!(decode(&[4, 0, 7]), Some(DecodeError::NoSuchNode(7)));
