@@ -498,23 +498,23 @@ fn wrong_fragments_are_faults_of_who_sent_them() {
 fn a_proposer_has_one_root_in_one_form() {
     let (coded, other) = (Coded::new("one"), Coded::new("two"));
     let digest = digest_root(&coded.payload);
-    let two_payloads = (PROPOSER, FaultKind::TwoPayloads);
+    let two_payloads = || (PROPOSER, FaultKind::TwoPayloads);
     let (mut broadcast, mut out) = coded_broadcast(0);
     broadcast.on_fragment(PROPOSER, coded.root, coded.of(0), &Open, &mut out);
     assert_eq!(votes(&mut out).len(), 1);
     broadcast.on_fragment(PROPOSER, other.root, other.of(0), &Open, &mut out);
-    assert_eq!(faults(&mut out), [two_payloads.clone(), (PROPOSER, two_proposals(coded.root, other.root))]);
+    assert_eq!(faults(&mut out), [two_payloads(), (PROPOSER, two_proposals(coded.root, other.root))]);
     broadcast.on_payload(PROPOSER, coded.payload.clone(), &seal(&digest), &Open, &mut out);
-    assert_eq!(faults(&mut out), [two_payloads.clone()]);
+    assert_eq!(faults(&mut out), [two_payloads()]);
     broadcast.on_fragment(PROPOSER, other.root, other.of(PROPOSER), &Open, &mut out);
-    assert_eq!(faults(&mut out), [two_payloads.clone()]);
+    assert_eq!(faults(&mut out), [two_payloads()]);
     assert_eq!(out.take_outgoing(), Default::default());
 
     let (mut broadcast, mut out) = coded_broadcast(0);
     broadcast.on_payload(PROPOSER, coded.payload.clone(), &seal(&digest), &Open, &mut out);
     assert_eq!(votes(&mut out).len(), 1);
     broadcast.on_fragment(PROPOSER, coded.root, coded.of(0), &Open, &mut out);
-    assert_eq!(faults(&mut out), [two_payloads, (PROPOSER, two_proposals(digest, coded.root))]);
+    assert_eq!(faults(&mut out), [two_payloads(), (PROPOSER, two_proposals(digest, coded.root))]);
     assert_eq!(out.take_outgoing(), Default::default());
 }
 
