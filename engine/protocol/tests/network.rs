@@ -356,7 +356,7 @@ fn who_proposes_two_things_is_proven_guilty_in_the_chain_and_stops_nobody() {
         let guilty = SecretKey::from_seed([102; 32]).public_key();
         assert!(network.misconduct(0).count() > 0, "seed {seed}");
         let is_right = |proof: &Misconduct| proof.member == guilty && proof.kind() == MisconductKind::TwoProposals;
-        assert!(network.misconduct(0).all(|proof| is_right(proof)), "seed {seed}");
+        assert!(network.misconduct(0).all(is_right), "seed {seed}");
     }
 }
 
