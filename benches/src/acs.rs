@@ -3,8 +3,8 @@
 //! **What counts.** One epoch: n machines are made, each proposes its share of the payload (random bytes, new in every
 //! epoch), messages go round until nobody has anything left to hear, and the machines are dropped. All of that is measured, in CPU
 //! time of the threads that do it, summed over all nodes. Every message is encoded once by its sender and decoded by every
-//! receiver from bytes. Not in it: the journal, encryption, and the coin's cryptography (in the common case no coin is asked
-//! for; the stub here would give it). What nodes give back at the end of an epoch the allocator keeps for the next.
+//! receiver from bytes. Not in it: the journal, encryption, the signature that seals each proposal (made once, checked by each
+//! other node), and the coin's cryptography (in the common case no coin is asked for; the stub here would give it). What nodes give back at the end of an epoch the allocator keeps for the next.
 //!
 //! **The network in memory** ([`Delivery`]) costs next to nothing itself: a message on its way is kept once for all
 //! receivers, and decoding gives each its own copy of a payload. A link keeps the order of its messages. A node has one

@@ -70,14 +70,15 @@ fn subset() -> Anything {
         Vote::CoinMin { instance: 1, round: 2, owner: 2, proof: vec![4; 4] },
         Vote::Decided { instances: InstanceSet::one(1), value: true },
     ]);
-    let payload = SubsetMessage::Payload { proposer, payload: b"payload"[..].into() };
+    let payload = SubsetMessage::Payload { proposer, seal: [0; 64], payload: b"payload"[..].into() };
     let pull = SubsetMessage::Pull { proposer, root };
+    let seal = SubsetMessage::Seal { proposer, root, seal: [0; 64] };
     // As of a committee of four, where a piece has a branch of two hashes.
-    let fragment = Fragment { index: 0, payload_len_bytes: 7, branch: vec![[6; 32]; 2], bytes: b"payl"[..].into() };
+    let fragment = Fragment { index: 0, seal: [0; 64], payload_len_bytes: 7, branch: vec![[6; 32]; 2], bytes: b"payl"[..].into() };
     let held = JournalEntry::HeldFragment { proposer, root, fragment: fragment.clone() };
     let fragment = SubsetMessage::Fragment { proposer, root, fragment };
     let (mut script, mut journal) = (Vec::new(), Vec::new());
-    for (name, message) in [("payload", payload), ("votes", votes), ("pull", pull), ("fragment", fragment)] {
+    for (name, message) in [("payload", payload), ("votes", votes), ("pull", pull), ("fragment", fragment), ("seal", seal)] {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
         save("acs_message", name, &bytes)?;
@@ -175,7 +176,7 @@ fn late_node() -> Anything {
 
 fn journal_script(node: &Driver) -> Vec<u8> {
     let mut records: Vec<JournalRecord> = node.journal().to_vec();
-    let entry = JournalEntry::Held { proposer: 1, payload: b"payload"[..].into() };
+    let entry = JournalEntry::Held { proposer: 1, seal: [0; 64], payload: b"payload"[..].into() };
     records.push(JournalRecord { tier: Tier::Cluster(0), round: 1, entry });
     let instances = InstanceSet::one(1);
     let votes = vec![Vote::Agree { instances, round: 0, step: SubsetStep::Echo, value: Value::One }];

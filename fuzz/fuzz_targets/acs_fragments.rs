@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use constellation_acs::{Coin, Config, Fragment, Message, Root, Subset, Vote};
+use constellation_acs::{Coin, Config, Fragment, Message, Root, Seal, Seals, Subset, Vote};
 use libfuzzer_sys::fuzz_target;
 
 const N: usize = 4;
@@ -19,6 +19,17 @@ impl Coin for OpenCoin {
 
     fn check(&self, _: usize, _: u16, _: u32, proof: &[u8]) -> Option<[u8; 32]> {
         proof.first().map(|byte| [*byte; 32])
+    }
+}
+
+impl Seals for OpenCoin {
+    fn seal(&self, _: &Root) -> Seal {
+        [0; 64]
+    }
+
+    /// Nobody else makes this node's.
+    fn is_sealed(&self, proposer: usize, _: &Root, seal: &Seal) -> bool {
+        proposer != 0 && seal[1] == 0
     }
 }
 
@@ -40,7 +51,7 @@ fn hashed_up(payload_len_bytes: usize, pieces: [&[u8]; N]) -> (Root, Vec<Fragmen
     let root = keyed("root", &[&(payload_len_bytes as u64).to_le_bytes()[..], &top].concat());
     let fragment = |index: usize| {
         let branch = vec![leaves[index ^ 1], pairs[(index >> 1) ^ 1]];
-        Fragment { index, payload_len_bytes, branch, bytes: pieces[index].into() }
+        Fragment { index, seal: [0; 64], payload_len_bytes, branch, bytes: pieces[index].into() }
     };
     (root, (0..N).map(fragment).collect())
 }

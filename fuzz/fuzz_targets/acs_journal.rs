@@ -1,7 +1,7 @@
 //! A journal entry has one form, and a machine takes up whatever a damaged journal holds.
 #![no_main]
 
-use constellation_acs::{Coin, Config, JournalEntry, MAX_NODES, Subset};
+use constellation_acs::{Coin, Config, JournalEntry, MAX_NODES, Root, Seal, Seals, Subset};
 use libfuzzer_sys::fuzz_target;
 
 struct OpenCoin;
@@ -13,6 +13,17 @@ impl Coin for OpenCoin {
 
     fn check(&self, node: usize, _: u16, _: u32, proof: &[u8]) -> Option<[u8; 32]> {
         proof.first().map(|byte| [byte ^ node as u8; 32])
+    }
+}
+
+impl Seals for OpenCoin {
+    fn seal(&self, _: &Root) -> Seal {
+        [0; 64]
+    }
+
+    /// Nobody else makes this node's.
+    fn is_sealed(&self, proposer: usize, _: &Root, seal: &Seal) -> bool {
+        proposer != 0 && seal[1] == 0
     }
 }
 

@@ -1,7 +1,7 @@
 //! A machine survives any decodable messages from any peers, says only what decodes, and comes back from its own journal.
 #![no_main]
 
-use constellation_acs::{Coin, Config, MAX_NODES, Message, Subset};
+use constellation_acs::{Coin, Config, MAX_NODES, Message, Root, Seal, Seals, Subset};
 use libfuzzer_sys::fuzz_target;
 
 struct OpenCoin;
@@ -13,6 +13,17 @@ impl Coin for OpenCoin {
 
     fn check(&self, node: usize, _: u16, _: u32, proof: &[u8]) -> Option<[u8; 32]> {
         proof.first().map(|byte| [byte ^ node as u8; 32])
+    }
+}
+
+impl Seals for OpenCoin {
+    fn seal(&self, _: &Root) -> Seal {
+        [0; 64]
+    }
+
+    /// Nobody else makes this node's.
+    fn is_sealed(&self, proposer: usize, _: &Root, seal: &Seal) -> bool {
+        proposer != 0 && seal[1] == 0
     }
 }
 

@@ -7,8 +7,8 @@
 //!   each node its own; the root commits to all of them (`fragment`). The holders of the first k, which are the payload
 //!   itself, pass theirs on to everybody; the other fragments are for who asks.
 //!
-//! 1. On the proposer's first message a node stores the payload, or its fragment, and votes ECHO(root); nobody echoes
-//!    what it does not hold. A payload from its proposer, and a fragment from its holder, is an ECHO too.
+//! 1. On the proposer's first message, if its seal holds, a node stores the payload, or its fragment, and votes ECHO(root);
+//!    nobody echoes what it does not hold. A payload from its proposer, and a fragment from its holder, is an ECHO too.
 //! 2. Of a root that n−f ECHO, or n−f are READY for, a node obtains the payload: the one it stored; one that was pulled,
 //!    if it hashes to the root; or k fragments, decoded, **if encoded again they make the same root**.
 //! 3. On n−f ECHO(root), holding the payload, or on f+1 READY(root), a node votes READY(root), once. If that is the root
@@ -34,6 +34,11 @@
 //! **Validity.** An honest proposer's payload is echoed by all honest nodes, and nothing else of it is. So every honest
 //! node sees n−f ECHOs, k from honest holders, obtains the payload by asking if need be, and is READY.
 //!
+//! **Proof.** Two honest nodes that the proposer told two roots echo both, to everybody. Who hears an ECHO for another root
+//! than its own shows its sender the proposer's seal of its own; so both come to hold two seals, which prove the proposer
+//! guilty to anybody (`seal`). Nothing else depends on seals: a payload that was asked for is known by its root. A node has
+//! one seal checked for each proposal, and where there are two roots at most one more of each peer, until it has the proof.
+//!
 //! **Bounds.** Lengths are looked at before anything is hashed or copied. First vote wins in ECHO and in READY, so at
 //! most 2n roots are counted; one fragment of each node is held, until the payload is; at most two payloads are held (the
 //! one echoed, and the one obtained if that is another), and one is decoded, as only one root can have a quorum. A peer
@@ -42,7 +47,7 @@
 
 use std::sync::Arc;
 
-use crate::committee::{Committee, InstanceSet};
+use crate::committee::{Committee, InstanceSet, NodeSet};
 use crate::digest::digest_root;
 use crate::erasure::Code;
 use crate::fault::FaultKind;
@@ -50,9 +55,13 @@ use crate::fragment::{Commitment, Fragment};
 use crate::gathered::{Gathered, NoPayload};
 use crate::message::{Message, Root, Vote};
 use crate::outbox::Outbox;
+use crate::seal::{Seal, SealedRoot, Seals};
 use crate::tally::{Contradiction, Kind, Tally};
 
-/// Payloads of this size on, in bytes, are better sent in the coded form.
+/// A good [`Config::coded_from_bytes`](crate::Config::coded_from_bytes): above what proposers send when all have much to
+/// send. A proposer sends its payload n−1 times in the digest form and about three times in the coded one, which is for the
+/// payload that stands out. Where all payloads are large, every uplink is as busy with the fragments of others as it would be
+/// with its own payload, and the coded form costs four to ten times the CPU time.
 pub const CODED_FROM_BYTES: usize = 1 << 20;
 
 /// Answers to one peer's pulls of one payload that are given without waiting.
@@ -70,6 +79,7 @@ pub(crate) enum Form {
 #[derive(Debug)]
 struct Vouched {
     root: Root,
+    seal: Seal,
     payload: Option<Arc<[u8]>>,
     fragment: Option<Fragment>,
 }
@@ -96,6 +106,12 @@ pub(crate) struct Broadcast {
     next_source: usize,
     /// Answers given to each peer's pulls; empty before the first.
     answers: Vec<u8>,
+    /// Who was shown the seal that I vouch for.
+    shown: NodeSet,
+    /// Who sent a seal that was wrong, or another than I vouch for: one of each is looked at.
+    contradicting: NodeSet,
+    /// The proposer is proven guilty.
+    convicted: bool,
 }
 
 impl Broadcast {
@@ -116,6 +132,9 @@ impl Broadcast {
             // Nodes that lack the same payload begin with different echoers.
             next_source: committee.me + 1,
             answers: Vec::new(),
+            shown: NodeSet::default(),
+            contradicting: NodeSet::default(),
+            convicted: false,
         }
     }
 
@@ -133,24 +152,28 @@ impl Broadcast {
     }
 
     /// My own payload; ignored if I already have one.
-    pub fn propose(&mut self, payload: Arc<[u8]>, form: Form, out: &mut Outbox) {
+    pub fn propose(&mut self, payload: Arc<[u8]>, form: Form, seals: &impl Seals, out: &mut Outbox) {
         if self.vouched.is_some() {
             return;
         }
         match form {
             Form::Digest => {
-                out.propose(self.proposer, payload.clone());
-                self.restore_payload(payload);
+                let root = digest_root(&payload);
+                let seal = seals.seal(&root);
+                out.propose(self.proposer, seal, payload.clone());
+                self.restore_whole(root, seal, payload);
             }
             Form::Coded => {
-                out.hold(self.proposer, payload.clone());
-                self.distribute(payload, out);
+                let commitment = Commitment::to(&payload, &self.code);
+                let seal = seals.seal(&commitment.root());
+                out.hold(self.proposer, seal, payload.clone());
+                self.distribute(&commitment, seal, payload, out);
             }
         }
         self.resume(out);
     }
 
-    pub fn on_payload(&mut self, from: usize, payload: Arc<[u8]>, out: &mut Outbox) {
+    pub fn on_payload(&mut self, from: usize, payload: Arc<[u8]>, seal: &Seal, seals: &impl Seals, out: &mut Outbox) {
         if payload.len() > self.payload_max_bytes {
             let proposer = self.proposer;
             return out.blame(from, FaultKind::PayloadTooLarge { proposer });
@@ -162,10 +185,12 @@ impl Broadcast {
             }
             if from == self.proposer {
                 out.blame(from, FaultKind::TwoPayloads);
+                if !self.contradicting.contains(from) {
+                    self.on_seal(from, digest_root(&payload), seal, seals, out);
+                }
             }
         }
-        let first =
-            guard!(ProposerAlone, from == self.proposer, true) && guard!(EchoOnce, self.vouched.is_none(), true);
+        let first = self.is_first_from(from);
         let wanted = self.root_with_quorum().filter(|_| self.obtained.is_none());
         if !first && wanted.is_none() {
             return;
@@ -174,9 +199,10 @@ impl Broadcast {
         if wanted == Some(root) {
             self.take(root, payload.clone());
         }
-        if first {
-            out.hold(self.proposer, payload.clone());
-            self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
+        if first && self.accepts(from, &root, seal, seals, out) {
+            out.hold(self.proposer, *seal, payload.clone());
+            self.vouched = Some(Vouched { root, seal: *seal, payload: Some(payload), fragment: None });
+            self.show_seals(out);
             self.on_vote(from, Kind::Echo, root, out);
             self.vote(Kind::Echo, root, out);
         }
@@ -190,7 +216,7 @@ impl Broadcast {
         }
     }
 
-    pub fn on_fragment(&mut self, from: usize, root: Root, fragment: Fragment, out: &mut Outbox) {
+    pub fn on_fragment(&mut self, from: usize, root: Root, fragment: Fragment, seals: &impl Seals, out: &mut Outbox) {
         let proposer = self.proposer;
         if fragment.payload_len_bytes > self.payload_max_bytes {
             return out.blame(from, FaultKind::PayloadTooLarge { proposer });
@@ -200,9 +226,10 @@ impl Broadcast {
             return out.blame(from, FaultKind::Invalid);
         }
         if from == proposer && self.vouched.as_ref().is_some_and(|vouched| vouched.root != root) {
-            return out.blame(from, FaultKind::TwoPayloads);
+            out.blame(from, FaultKind::TwoPayloads);
+            return self.on_seal(from, root, &fragment.seal, seals, out);
         }
-        let needless = if mine { self.vouched.is_some() } else { !self.lacks_fragments(&root) };
+        let needless = if mine { !self.is_first_from(from) } else { !self.lacks_fragments(&root) };
         if needless {
             return;
         }
@@ -210,8 +237,12 @@ impl Broadcast {
             return out.blame(from, FaultKind::BadBranch { proposer });
         }
         if mine {
+            if !self.accepts(from, &root, &fragment.seal, seals, out) {
+                return;
+            }
             out.hold_fragment(proposer, root, fragment.clone());
             self.vouch_for_fragment(root, fragment.clone());
+            self.show_seals(out);
             self.pass_on(root, fragment, out);
             self.vote(Kind::Echo, root, out);
         } else if let Err(Contradiction) = self.tally.count(from, Kind::Echo, root) {
@@ -253,9 +284,30 @@ impl Broadcast {
     }
 
     fn on_echo_counted(&mut self, from: usize, root: Root, out: &mut Outbox) {
+        if self.vouched.as_ref().is_some_and(|vouched| vouched.root != root) {
+            self.show_seal(from, out);
+        }
         if self.tally.take_ready_early(from) {
             self.on_vote(from, Kind::Ready, root, out);
         }
+    }
+
+    /// A seal of the proposer for another root than I vouch for is proof against it.
+    pub fn on_seal(&mut self, from: usize, root: Root, seal: &Seal, seals: &impl Seals, out: &mut Outbox) {
+        let proposer = self.proposer;
+        let Some(Vouched { root: own, seal: own_seal, .. }) = &self.vouched else {
+            return;
+        };
+        if *own == root || self.convicted || self.contradicting.contains(from) {
+            return;
+        }
+        self.contradicting.insert(from);
+        if !seals.is_sealed(proposer, &root, seal) {
+            return out.blame(from, FaultKind::BadSeal { proposer });
+        }
+        self.convicted = true;
+        let two = [SealedRoot { root: *own, seal: *own_seal }, SealedRoot { root, seal: *seal }];
+        out.blame(proposer, FaultKind::TwoProposals(Box::new(two)));
     }
 
     /// `ticks` is how many ticks this node has seen.
@@ -265,8 +317,8 @@ impl Broadcast {
             Some(Vouched { root: held, fragment: Some(fragment), .. }) if *held == root => {
                 Message::Fragment { proposer, root, fragment: fragment.clone() }
             }
-            Some(Vouched { root: held, payload: Some(payload), .. }) if *held == root => {
-                Message::Payload { proposer, payload: payload.clone() }
+            Some(Vouched { root: held, seal, payload: Some(payload), .. }) if *held == root => {
+                Message::Payload { proposer, seal: *seal, payload: payload.clone() }
             }
             _ => return,
         };
@@ -291,9 +343,12 @@ impl Broadcast {
     }
 
     /// Takes back a payload that the journal holds, mine or another's, in the digest form.
-    pub fn restore_payload(&mut self, payload: Arc<[u8]>) {
-        let root = digest_root(&payload);
-        self.vouched = Some(Vouched { root, payload: Some(payload), fragment: None });
+    pub fn restore_payload(&mut self, seal: Seal, payload: Arc<[u8]>) {
+        self.restore_whole(digest_root(&payload), seal, payload);
+    }
+
+    fn restore_whole(&mut self, root: Root, seal: Seal, payload: Arc<[u8]>) {
+        self.vouched = Some(Vouched { root, seal, payload: Some(payload), fragment: None });
         if self.proposer == self.committee.me {
             // It was my ECHO.
             self.restore_vote(Kind::Echo, root);
@@ -309,12 +364,16 @@ impl Broadcast {
         }
     }
 
-    /// Takes back my own proposal in the coded form, and sends its fragments (again).
-    pub fn distribute(&mut self, payload: Arc<[u8]>, out: &mut Outbox) {
+    /// Takes back my own proposal in the coded form, and sends its fragments again.
+    pub fn restore_proposal(&mut self, seal: Seal, payload: Arc<[u8]>, out: &mut Outbox) {
+        self.distribute(&Commitment::to(&payload, &self.code), seal, payload, out);
+    }
+
+    /// Sends the fragments of my own proposal.
+    fn distribute(&mut self, commitment: &Commitment, seal: Seal, payload: Arc<[u8]>, out: &mut Outbox) {
         let (proposer, me) = (self.proposer, self.committee.me);
-        let commitment = Commitment::to(&payload, &self.code);
         let root = commitment.root();
-        for fragment in commitment.fragments() {
+        for fragment in commitment.fragments(seal) {
             let holder = self.holder_of(fragment.index);
             if holder != me {
                 out.send(holder, Message::Fragment { proposer, root, fragment });
@@ -427,9 +486,46 @@ impl Broadcast {
         self.on_vote(me, kind, root, out);
     }
 
+    /// Whether the proposer itself is heard for the first time.
+    fn is_first_from(&self, from: usize) -> bool {
+        guard!(ProposerAlone, from == self.proposer, true)
+            && guard!(EchoOnce, self.vouched.is_none() && !self.contradicting.contains(from), true)
+    }
+
+    /// Whether the proposer made the seal that it sent; if not, nothing more is taken from it.
+    fn accepts(&mut self, from: usize, root: &Root, seal: &Seal, seals: &impl Seals, out: &mut Outbox) -> bool {
+        let proposer = self.proposer;
+        let is_sealed = guard!(ProposerAlone, seals.is_sealed(proposer, root, seal), true);
+        if !is_sealed {
+            self.contradicting.insert(from);
+            out.blame(from, FaultKind::BadSeal { proposer });
+        }
+        is_sealed
+    }
+
     fn vouch_for_fragment(&mut self, root: Root, fragment: Fragment) {
         self.gathered.insert(self.committee.me, root, fragment.clone());
-        self.vouched = Some(Vouched { root, payload: None, fragment: Some(fragment) });
+        self.vouched = Some(Vouched { root, seal: fragment.seal, payload: None, fragment: Some(fragment) });
+    }
+
+    /// Shows those who have echoed another root than I vouch for what its proposer sealed for me.
+    fn show_seals(&mut self, out: &mut Outbox) {
+        let Some(root) = self.vouched.as_ref().map(|vouched| vouched.root) else {
+            return;
+        };
+        for node in self.tally.echoed_others(&root).iter() {
+            self.show_seal(node, out);
+        }
+    }
+
+    fn show_seal(&mut self, to: usize, out: &mut Outbox) {
+        let Some(Vouched { root, seal, .. }) = &self.vouched else {
+            return;
+        };
+        if to != self.proposer && !self.shown.contains(to) {
+            self.shown.insert(to);
+            out.send(to, Message::Seal { proposer: self.proposer, root: *root, seal: *seal });
+        }
     }
 
     /// Sends my fragment to everybody if it is a part of the payload itself.

@@ -2,14 +2,15 @@
 //! 128 nodes). Lengths are checked before anything is allocated, and what is left over is an error.
 //!
 //! ```text
-//! Message                        JournalEntry
-//!   1  proposer:1  payload:*       1  Message          Sent
-//!   2  Vote*                       2  proposer:1  payload:*   Held
-//!   3  proposer:1  root:32         3  Fragment
+//! Message                              JournalEntry
+//!   1  proposer:1  seal:64  payload:*    1  Message          Sent
+//!   2  Vote*                             2  proposer:1  seal:64  payload:*   Held
+//!   3  proposer:1  root:32               3  Fragment         HeldFragment
 //!   4  Fragment
+//!   5  proposer:1  root:32  seal:64
 //!
 //! Fragment
-//!   proposer:1  index:1  root:32  payload_len:4  branch:32*  piece:*
+//!   proposer:1  index:1  root:32  seal:64  payload_len:4  branch:32*  piece:*
 //!
 //! Vote
 //!   0x01  proposer:1  root:32                                       Echo
@@ -34,11 +35,13 @@ use std::sync::Arc;
 use crate::committee::{InstanceSet, MAX_NODES};
 use crate::fragment::{Fragment, branch_len};
 use crate::message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Root, Step, Value, Vote};
+use crate::seal::Seal;
 
 const PAYLOAD: u8 = 1;
 const VOTES: u8 = 2;
 const PULL: u8 = 3;
 const FRAGMENT: u8 = 4;
+const SEAL: u8 = 5;
 
 const SENT: u8 = 1;
 const HELD: u8 = 2;
@@ -85,9 +88,10 @@ impl Message {
     /// Appends the message's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Payload { proposer, payload } => {
-                out.reserve(2 + payload.len());
+            Self::Payload { proposer, seal, payload } => {
+                out.reserve(2 + size_of::<Seal>() + payload.len());
                 out.extend([PAYLOAD, *proposer as u8]);
+                out.extend_from_slice(seal);
                 out.extend_from_slice(payload);
             }
             Self::Votes(votes) => {
@@ -105,6 +109,11 @@ impl Message {
                 out.push(FRAGMENT);
                 encode_fragment(*proposer, root, fragment, out);
             }
+            Self::Seal { proposer, root, seal } => {
+                out.extend([SEAL, *proposer as u8]);
+                out.extend_from_slice(root);
+                out.extend_from_slice(seal);
+            }
         }
     }
 
@@ -115,7 +124,10 @@ impl Message {
     pub fn decode(bytes: &[u8], n: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader { rest: bytes, n };
         match reader.byte()? {
-            PAYLOAD => Ok(Self::Payload { proposer: reader.node()?, payload: reader.remainder() }),
+            PAYLOAD => {
+                let (proposer, seal) = (reader.node()?, reader.array()?);
+                Ok(Self::Payload { proposer, seal, payload: reader.remainder() })
+            }
             VOTES => decode_votes(&mut reader).map(Self::Votes),
             PULL => {
                 let (proposer, root) = (reader.node()?, reader.root()?);
@@ -125,6 +137,11 @@ impl Message {
             FRAGMENT => {
                 let (proposer, root, fragment) = decode_fragment(&mut reader)?;
                 Ok(Self::Fragment { proposer, root, fragment })
+            }
+            SEAL => {
+                let (proposer, root, seal) = (reader.node()?, reader.root()?, reader.array()?);
+                reader.end()?;
+                Ok(Self::Seal { proposer, root: *root, seal })
             }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
@@ -139,8 +156,9 @@ impl JournalEntry {
                 out.push(SENT);
                 message.encode(out);
             }
-            Self::Held { proposer, payload } => {
+            Self::Held { proposer, seal, payload } => {
                 out.extend([HELD, *proposer as u8]);
+                out.extend_from_slice(seal);
                 out.extend_from_slice(payload);
             }
             Self::HeldFragment { proposer, root, fragment } => {
@@ -158,7 +176,10 @@ impl JournalEntry {
         let mut reader = Reader { rest: bytes, n };
         match reader.byte()? {
             SENT => Message::decode(reader.rest, n).map(Self::Sent),
-            HELD => Ok(Self::Held { proposer: reader.node()?, payload: reader.remainder() }),
+            HELD => {
+                let (proposer, seal) = (reader.node()?, reader.array()?);
+                Ok(Self::Held { proposer, seal, payload: reader.remainder() })
+            }
             HELD_FRAGMENT => {
                 let (proposer, root, fragment) = decode_fragment(&mut reader)?;
                 Ok(Self::HeldFragment { proposer, root, fragment })
@@ -169,19 +190,20 @@ impl JournalEntry {
 }
 
 fn encode_fragment(proposer: usize, root: &Root, fragment: &Fragment, out: &mut Vec<u8>) {
-    out.reserve(2 + 32 + 4 + 32 * fragment.branch.len() + fragment.bytes.len());
+    out.reserve(2 + 32 + 64 + 4 + 32 * fragment.branch.len() + fragment.bytes.len());
     out.extend([proposer as u8, fragment.index as u8]);
     out.extend_from_slice(root);
+    out.extend_from_slice(&fragment.seal);
     out.extend((fragment.payload_len_bytes as u32).to_le_bytes());
     out.extend_from_slice(fragment.branch.as_flattened());
     out.extend_from_slice(&fragment.bytes);
 }
 
 fn decode_fragment(reader: &mut Reader) -> Result<(usize, Root, Fragment), DecodeError> {
-    let (proposer, index, root) = (reader.node()?, reader.node()?, reader.root()?);
+    let (proposer, index, root, seal) = (reader.node()?, reader.node()?, reader.root()?, reader.array()?);
     let payload_len_bytes = reader.array().map(u32::from_le_bytes)? as usize;
     let branch = (0..branch_len(reader.n, index)).map(|_| reader.array()).collect::<Result<_, _>>()?;
-    Ok((proposer, *root, Fragment { index, payload_len_bytes, branch, bytes: reader.remainder() }))
+    Ok((proposer, *root, Fragment { index, seal, payload_len_bytes, branch, bytes: reader.remainder() }))
 }
 
 fn encode_vote(vote: &Vote, out: &mut Vec<u8>) {

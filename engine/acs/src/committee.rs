@@ -34,6 +34,11 @@ impl NodeSet {
         self.len
     }
 
+    /// The members in order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..MAX_NODES).filter(|node| self.contains(*node))
+    }
+
     /// The members that `other` lacks.
     pub fn without(&self, other: &Self) -> Self {
         let words = [0, 1].map(|word| self.words[word] & !other.words[word]);

@@ -1,13 +1,15 @@
 //! What a peer did wrong, as values. Votes are not signed one by one, so a fault is what *this* node saw over an
-//! authenticated link; it is reason to close the link and to count, not evidence that convinces a third party.
+//! authenticated link; it is reason to close the link and to count, not evidence that convinces a third party. The one
+//! exception is [`FaultKind::TwoProposals`], which carries what does.
 
 use crate::message::{Root, Step};
+use crate::seal::SealedRoot;
 
 /// As many faults are kept between two calls of `take_faults`; later ones are dropped.
 pub const MAX_PENDING_FAULTS: usize = 256;
 
 /// A node, and what it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Index of the node that sent it.
     pub node: usize,
@@ -16,7 +18,7 @@ pub struct Fault {
 }
 
 /// What a peer sent that an honest one does not send. The one exception is [`FaultKind::TooFarAhead`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultKind {
     /// A vote or payload that no state of the protocol allows: an index outside the committee, ⊥ where a bit is due,
     /// a coin in a round that has a fixed one.
@@ -25,6 +27,15 @@ pub enum FaultKind {
     /// Two different payloads for its own broadcast, or one in both forms.
     #[error("proposed two different payloads")]
     TwoPayloads,
+    /// Two sealed roots for its own broadcast, sent to this node or to others that compared what they had: proof.
+    #[error("sealed two proposals")]
+    TwoProposals(Box<[SealedRoot; 2]>),
+    /// A seal that its proposer did not make.
+    #[error("sent a seal of node {proposer} that does not hold")]
+    BadSeal {
+        /// Whose broadcast it was for.
+        proposer: usize,
+    },
     /// A root that commits to fragments which are no payload's. Enough nodes passed it on that one of them is honest and
     /// had it from the proposer.
     #[error("proposed a root whose fragments do not make up a payload")]

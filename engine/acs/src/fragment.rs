@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::digest::keyed_digest;
 use crate::erasure::Code;
 use crate::message::Root;
+use crate::seal::Seal;
 
 const LEAF: &[u8; 32] = b"constellation.acs.fragment.leaf.";
 const NODE: &[u8; 32] = b"constellation.acs.fragment.node.";
@@ -28,6 +29,8 @@ type Hash = [u8; 32];
 pub struct Fragment {
     /// Which piece, below the committee's size. Piece i is kept by the i-th node after the proposer, in a circle.
     pub index: usize,
+    /// The proposer's seal of the root.
+    pub seal: Seal,
     /// Length of the whole payload, below 2^32.
     pub payload_len_bytes: usize,
     /// The siblings on the way up from the piece, [`branch_len`] of them.
@@ -84,10 +87,11 @@ impl Commitment {
         root_of(self.payload_len, self.tree.top())
     }
 
-    /// Every fragment, by index.
-    pub fn fragments(&self) -> impl Iterator<Item = Fragment> {
-        self.pieces.iter().enumerate().map(|(index, piece)| Fragment {
+    /// Every fragment, by index, under the proposer's seal of the root.
+    pub fn fragments(&self, seal: Seal) -> impl Iterator<Item = Fragment> {
+        self.pieces.iter().enumerate().map(move |(index, piece)| Fragment {
             index,
+            seal,
             payload_len_bytes: self.payload_len,
             branch: self.tree.branch(index),
             bytes: piece.clone(),
@@ -195,7 +199,7 @@ mod tests {
             let commitment = Commitment::to(&payload, &code);
             let root = commitment.root();
             assert_eq!(root, coded_root(&payload, &code));
-            for fragment in commitment.fragments() {
+            for fragment in commitment.fragments([0; 64]) {
                 assert!(fragment.is_of(&root, &code, n), "{} of {n}", fragment.index);
                 for index in [fragment.index ^ 1, fragment.index + 1, n - 1 - fragment.index] {
                     let moved = Fragment { index, ..fragment.clone() };
@@ -210,7 +214,7 @@ mod tests {
         let code = code(7);
         let commitment = Commitment::to(&[7; 300], &code);
         let root = commitment.root();
-        for fragment in commitment.fragments() {
+        for fragment in commitment.fragments([0; 64]) {
             let refused = |change: fn(&mut Fragment)| {
                 let mut changed = fragment.clone();
                 change(&mut changed);

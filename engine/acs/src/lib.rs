@@ -11,12 +11,12 @@
 //!
 //! The parts, each with its argument: `broadcast` (reliable broadcast; its digest form's root in `digest`, its coded form in
 //! `fragment`, `gathered` and `erasure`), `agreement` and `round` (binary agreement),
-//! `coin` (its weak coin), `subset` (the frame), `codec` (the bytes).
+//! `coin` (its weak coin), `seal` (proof against a proposer of two), `subset` (the frame), `codec` (the bytes).
 //!
 //! ```
-//! use constellation_acs::{CODED_FROM_BYTES, Coin, Config, Subset, Target};
+//! use constellation_acs::{CODED_FROM_BYTES, Coin, Config, Root, Seal, Seals, Subset, Target};
 //!
-//! /// Good for an example only: everybody can compute everybody's share.
+//! /// Good for an example only: everybody can compute everybody's share, and everybody's seal.
 //! struct OpenCoin(usize);
 //! impl Coin for OpenCoin {
 //!     fn share(&self, instance: u16, round: u32) -> Vec<u8> {
@@ -25,6 +25,16 @@
 //!     fn check(&self, node: usize, instance: u16, round: u32, proof: &[u8]) -> Option<[u8; 32]> {
 //!         let share = OpenCoin(node).share(instance, round);
 //!         (share == proof).then(|| *blake3::hash(proof).as_bytes())
+//!     }
+//! }
+//! impl Seals for OpenCoin {
+//!     fn seal(&self, root: &Root) -> Seal {
+//!         let mut seal = [self.0 as u8; 64];
+//!         seal[..32].copy_from_slice(root);
+//!         seal
+//!     }
+//!     fn is_sealed(&self, proposer: usize, root: &Root, seal: &Seal) -> bool {
+//!         *seal == OpenCoin(proposer).seal(root)
 //!     }
 //! }
 //!
@@ -77,6 +87,7 @@ mod message;
 pub mod mutant;
 mod outbox;
 mod round;
+mod seal;
 mod subset;
 mod tally;
 
@@ -89,4 +100,5 @@ pub use digest::digest_root;
 pub use fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
 pub use fragment::Fragment;
 pub use message::{COIN_PROOF_MAX_BYTES, JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};
+pub use seal::{Seal, SealedRoot, Seals};
 pub use subset::{Accepted, Config, Subset};

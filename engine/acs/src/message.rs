@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::committee::InstanceSet;
 use crate::fragment::Fragment;
+use crate::seal::Seal;
 
 /// Names a payload: its BLAKE3 hash in the digest form, the root over its fragments in the coded form.
 pub type Root = [u8; 32];
@@ -18,6 +19,8 @@ pub enum Message {
     Payload {
         /// Whose broadcast it is for.
         proposer: usize,
+        /// The proposer's seal of the payload's root.
+        seal: Seal,
         /// The bytes agreed on.
         payload: Arc<[u8]>,
     },
@@ -38,6 +41,15 @@ pub enum Message {
         root: Root,
         /// The piece and its branch.
         fragment: Fragment,
+    },
+    /// "This is what the proposer sealed for me": to a node that echoed another root.
+    Seal {
+        /// Whose broadcast.
+        proposer: usize,
+        /// The payload that the sender echoed.
+        root: Root,
+        /// The proposer's seal of it.
+        seal: Seal,
     },
 }
 
@@ -164,6 +176,8 @@ pub enum JournalEntry {
     Held {
         /// Whose broadcast.
         proposer: usize,
+        /// The proposer's seal of the payload's root.
+        seal: Seal,
         /// The payload.
         payload: Arc<[u8]>,
     },

@@ -22,7 +22,7 @@ macro_rules! guards {
 
 guards! {
     // Broadcast.
-    /// Only the proposer's own message makes a node vouch for a payload.
+    /// Only the proposer's own message, under its seal, makes a node vouch for a payload; either would do for agreement.
     ProposerAlone,
     /// Nobody echoes what it does not hold.
     EchoHeld,

@@ -10,6 +10,7 @@ use crate::committee::InstanceSet;
 use crate::fault::{Fault, FaultKind, MAX_PENDING_FAULTS};
 use crate::fragment::Fragment;
 use crate::message::{JournalEntry, Message, Outgoing, Root, Step, Target, Value, Vote};
+use crate::seal::Seal;
 
 /// Filled by the machines, emptied by `take_outgoing`.
 #[derive(Debug, Default)]
@@ -41,15 +42,15 @@ impl Outbox {
     }
 
     /// My own proposal, for everybody.
-    pub fn propose(&mut self, proposer: usize, payload: Arc<[u8]>) {
-        let message = Message::Payload { proposer, payload };
+    pub fn propose(&mut self, proposer: usize, seal: Seal, payload: Arc<[u8]>) {
+        let message = Message::Payload { proposer, seal, payload };
         self.payloads.push(JournalEntry::Sent(message.clone()));
         self.messages.push((Target::All, message));
     }
 
     /// A payload that I am about to vouch for.
-    pub fn hold(&mut self, proposer: usize, payload: Arc<[u8]>) {
-        self.payloads.push(JournalEntry::Held { proposer, payload });
+    pub fn hold(&mut self, proposer: usize, seal: Seal, payload: Arc<[u8]>) {
+        self.payloads.push(JournalEntry::Held { proposer, seal, payload });
     }
 
     /// My fragment of a payload, which I am about to vouch for.

@@ -23,6 +23,7 @@ use crate::committee::{Committee, InstanceSet};
 use crate::fault::{Fault, FaultKind};
 use crate::message::{JournalEntry, Message, Outgoing, Vote};
 use crate::outbox::Outbox;
+use crate::seal::Seals;
 use crate::tally::Kind;
 
 /// Who a machine is and what it accepts.
@@ -44,7 +45,7 @@ pub type Accepted = (usize, Arc<[u8]>);
 
 /// One node's machine for one common subset.
 #[derive(Debug)]
-pub struct Subset<C: Coin> {
+pub struct Subset<C: Coin + Seals> {
     committee: Committee,
     coin: C,
     broadcasts: Vec<Broadcast>,
@@ -56,8 +57,8 @@ pub struct Subset<C: Coin> {
     out: Outbox,
 }
 
-impl<C: Coin> Subset<C> {
-    /// A machine that has said nothing yet.
+impl<C: Coin + Seals> Subset<C> {
+    /// A machine that has said nothing yet. The coin is what holds my keys: it makes and checks seals too.
     ///
     /// # Panics
     /// When `config` is not of a committee of 1 to 128 nodes with me among them.
@@ -113,7 +114,7 @@ impl<C: Coin> Subset<C> {
         );
         if !std::mem::replace(&mut self.proposed, true) {
             let form = if payload.len() < self.coded_from_bytes { Form::Digest } else { Form::Coded };
-            me.propose(payload, form, &mut self.out);
+            me.propose(payload, form, &self.coin, &mut self.out);
             self.settle();
         }
     }
@@ -129,8 +130,8 @@ impl<C: Coin> Subset<C> {
             return;
         }
         match message {
-            Message::Payload { proposer, payload } => match self.broadcasts.get_mut(proposer) {
-                Some(broadcast) => broadcast.on_payload(from, payload, &mut self.out),
+            Message::Payload { proposer, seal, payload } => match self.broadcasts.get_mut(proposer) {
+                Some(broadcast) => broadcast.on_payload(from, payload, &seal, &self.coin, &mut self.out),
                 None => self.out.blame(from, FaultKind::Invalid),
             },
             Message::Votes(votes) => {
@@ -143,7 +144,11 @@ impl<C: Coin> Subset<C> {
                 None => self.out.blame(from, FaultKind::Invalid),
             },
             Message::Fragment { proposer, root, fragment } => match self.broadcasts.get_mut(proposer) {
-                Some(broadcast) => broadcast.on_fragment(from, root, fragment, &mut self.out),
+                Some(broadcast) => broadcast.on_fragment(from, root, fragment, &self.coin, &mut self.out),
+                None => self.out.blame(from, FaultKind::Invalid),
+            },
+            Message::Seal { proposer, root, seal } => match self.broadcasts.get_mut(proposer) {
+                Some(broadcast) => broadcast.on_seal(from, root, &seal, &self.coin, &mut self.out),
                 None => self.out.blame(from, FaultKind::Invalid),
             },
         }
@@ -242,14 +247,15 @@ impl<C: Coin> Subset<C> {
             #[cfg(acs_mutants)]
             JournalEntry::Held { proposer, .. } | JournalEntry::HeldFragment { proposer, .. }
                 if proposer != me && crate::mutant::is_out(crate::mutant::Guard::PayloadsRestored) => {}
-            JournalEntry::Held { proposer, payload } if proposer == me => {
+            JournalEntry::Held { proposer, seal, payload } if proposer == me => {
                 self.proposed = true;
-                self.broadcasts[me].distribute(payload, &mut self.out);
+                self.broadcasts[me].restore_proposal(seal, payload, &mut self.out);
             }
-            JournalEntry::Held { proposer, payload } | JournalEntry::Sent(Message::Payload { proposer, payload }) => {
+            JournalEntry::Held { proposer, seal, payload }
+            | JournalEntry::Sent(Message::Payload { proposer, seal, payload }) => {
                 self.proposed |= proposer == me;
                 if let Some(broadcast) = self.broadcasts.get_mut(proposer) {
-                    broadcast.restore_payload(payload);
+                    broadcast.restore_payload(seal, payload);
                 }
             }
             JournalEntry::HeldFragment { proposer, root, fragment } => {
@@ -262,7 +268,7 @@ impl<C: Coin> Subset<C> {
                     self.restore_vote(vote);
                 }
             }
-            JournalEntry::Sent(Message::Pull { .. } | Message::Fragment { .. }) => {}
+            JournalEntry::Sent(Message::Pull { .. } | Message::Fragment { .. } | Message::Seal { .. }) => {}
         }
     }
 

@@ -66,6 +66,11 @@ impl Tally {
         votes.map_or_else(NodeSet::default, |(_, votes)| votes[kind as usize])
     }
 
+    /// Who echoed something else.
+    pub fn echoed_others(&self, root: &Root) -> NodeSet {
+        self.voted[Kind::Echo as usize].without(&self.votes(Kind::Echo, root))
+    }
+
     /// The first root of which `enough` holds for the number of votes of a kind.
     pub fn root_with(&self, kind: Kind, enough: impl Fn(u32) -> bool) -> Option<Root> {
         self.roots.iter().find(|(_, votes)| enough(votes[kind as usize].len())).map(|(root, _)| *root)

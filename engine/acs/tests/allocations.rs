@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected must stop")]
 
-use constellation_acs::{CODED_FROM_BYTES, Coin, Config, Message, Subset, Vote};
+use constellation_acs::{CODED_FROM_BYTES, Coin, Config, Message, Root, Seal, Seals, Subset, Vote};
 
 const N: usize = 31;
 
@@ -16,6 +16,16 @@ impl Coin for NoCoin {
 
     fn check(&self, _: usize, _: u16, _: u32, _: &[u8]) -> Option<[u8; 32]> {
         unreachable!("no round has a coin")
+    }
+}
+
+impl Seals for NoCoin {
+    fn seal(&self, _: &Root) -> Seal {
+        [0; 64]
+    }
+
+    fn is_sealed(&self, _: usize, _: &Root, _: &Seal) -> bool {
+        true
     }
 }
 

@@ -1,8 +1,8 @@
 //! Messages and journal entries survive their bytes, and no bytes panic.
 
 use constellation_acs::{
-    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, Fragment, InstanceSet, JournalEntry, MAX_NODES, Message, Step,
-    Subset, Value, Vote,
+    COIN_PROOF_MAX_BYTES, Coin, Config, DecodeError, Fragment, InstanceSet, JournalEntry, MAX_NODES, Message, Root,
+    Seal, Seals, Step, Subset, Value, Vote,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,14 +39,23 @@ fn fragment() -> impl Strategy<Value = Fragment> {
     let parts = (0..N, any::<u32>(), vec(any::<[u8; 32]>(), 3), vec(any::<u8>(), 0..100));
     parts.prop_map(|(index, payload_len, mut branch, bytes)| {
         branch.truncate(if index == N - 1 { 2 } else { 3 });
-        Fragment { index, payload_len_bytes: payload_len as usize, branch, bytes: bytes.into() }
+        Fragment {
+            index,
+            seal: [index as u8; 64],
+            payload_len_bytes: payload_len as usize,
+            branch,
+            bytes: bytes.into(),
+        }
     })
 }
 
 fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
-        (0..N, vec(any::<u8>(), 0..100))
-            .prop_map(|(proposer, payload)| Message::Payload { proposer, payload: payload.into() }),
+        (0..N, seal(), vec(any::<u8>(), 0..100)).prop_map(|(proposer, seal, payload)| Message::Payload {
+            proposer,
+            seal,
+            payload: payload.into()
+        }),
         vec(vote(), 0..20).prop_map(Message::Votes),
         (0..N, any::<[u8; 32]>()).prop_map(|(proposer, root)| Message::Pull { proposer, root }),
         (0..N, any::<[u8; 32]>(), fragment()).prop_map(|(proposer, root, fragment)| Message::Fragment {
@@ -54,14 +63,22 @@ fn message() -> impl Strategy<Value = Message> {
             root,
             fragment
         }),
+        (0..N, any::<[u8; 32]>(), seal()).prop_map(|(proposer, root, seal)| Message::Seal { proposer, root, seal }),
     ]
+}
+
+fn seal() -> impl Strategy<Value = Seal> {
+    any::<[[u8; 32]; 2]>().prop_map(|halves| std::array::from_fn(|at| halves.as_flattened()[at]))
 }
 
 fn entry() -> impl Strategy<Value = JournalEntry> {
     prop_oneof![
         message().prop_map(JournalEntry::Sent),
-        (0..N, vec(any::<u8>(), 0..100))
-            .prop_map(|(proposer, payload)| JournalEntry::Held { proposer, payload: payload.into() }),
+        (0..N, seal(), vec(any::<u8>(), 0..100)).prop_map(|(proposer, seal, payload)| JournalEntry::Held {
+            proposer,
+            seal,
+            payload: payload.into()
+        }),
         (0..N, any::<[u8; 32]>(), fragment()).prop_map(|(proposer, root, fragment)| JournalEntry::HeldFragment {
             proposer,
             root,
@@ -79,6 +96,16 @@ impl Coin for NoCoin {
 
     fn check(&self, _: usize, _: u16, _: u32, proof: &[u8]) -> Option<[u8; 32]> {
         proof.len().is_multiple_of(2).then_some([proof.len() as u8; 32])
+    }
+}
+
+impl Seals for NoCoin {
+    fn seal(&self, _: &Root) -> Seal {
+        [0; 64]
+    }
+
+    fn is_sealed(&self, _: usize, _: &Root, _: &Seal) -> bool {
+        true
     }
 }
 
@@ -168,8 +195,12 @@ fn damaged_messages_are_refused() {
     let pull = [[3, 0].as_slice(), &[5; 32]].concat();
     assert_eq!(decode(&pull), None);
     assert_eq!(decode(&[&pull[..], &[1]].concat()), Some(DecodeError::Trailing(1)));
-    // Proposer, index, root, length, and two hashes for the last piece of seven.
-    let fragment = [[4, 0, 6].as_slice(), &[5; 32], &[9, 0, 0, 0], &[6; 64]].concat();
+    let seal = [[5, 0].as_slice(), &[5; 32], &[6; 64]].concat();
+    assert_eq!(decode(&seal), None);
+    assert_eq!(decode(&[&seal[..], &[1]].concat()), Some(DecodeError::Trailing(1)));
+    assert_eq!(decode(&[[1, 0].as_slice(), &[6; 63]].concat()), Some(DecodeError::Truncated));
+    // Proposer, index, root, seal, length, and two hashes for the last piece of seven.
+    let fragment = [[4, 0, 6].as_slice(), &[5; 32], &[7; 64], &[9, 0, 0, 0], &[6; 64]].concat();
     assert_eq!(decode(&fragment), None);
     assert_eq!(decode(&fragment[..fragment.len() - 1]), Some(DecodeError::Truncated));
     assert_eq!(decode(&[4, 0, 7]), Some(DecodeError::NoSuchNode(7)));

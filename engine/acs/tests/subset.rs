@@ -32,7 +32,9 @@ fn the_common_case_takes_seven_messages_a_node_and_one_round() {
                             assert!(target == Target::All && votes.iter().all(in_round_0), "{votes:?}");
                         }
                         Message::Payload { .. } => assert!(target == Target::All && coded_from_bytes > 0),
-                        Message::Fragment { .. } | Message::Pull { .. } => pieces += usize::from(target != Target::All),
+                        Message::Fragment { .. } | Message::Pull { .. } | Message::Seal { .. } => {
+                            pieces += usize::from(target != Target::All)
+                        }
                     }
                     for (to, node) in nodes.iter_mut().enumerate() {
                         if [Target::All, Target::One(to)].contains(&target) {

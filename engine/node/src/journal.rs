@@ -121,7 +121,7 @@ mod tests {
         let bytes = Message::Round {
             tier: Tier::Galaxy,
             round,
-            message: constellation_acs::Message::Payload { proposer: 0, payload },
+            message: constellation_acs::Message::Payload { proposer: 0, seal: [0; 64], payload },
         };
         let Message::Round { tier, round, message } = bytes else { unreachable!("made above") };
         JournalRecord { tier, round, entry: constellation_acs::JournalEntry::Sent(message) }

@@ -329,7 +329,7 @@ impl Node {
     pub(crate) fn enter(&mut self, seat: Seat) -> Round {
         let RoundId { tier, number, .. } = seat.id;
         let entries = self.journal.remove(&(tier, number)).unwrap_or_default();
-        let mut round = Round::new(seat, self.config.key.clone(), entries);
+        let mut round = Round::new(seat, self.config.key.clone(), self.compute.clone(), entries);
         for (from, message) in self.ahead.take(tier, number) {
             if let Err(kind) = round.handle(from, message) {
                 self.faults.push(Fault { node: from, kind });

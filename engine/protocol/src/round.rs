@@ -8,7 +8,7 @@ use crate::coin::VrfCoin;
 use crate::event::{Action, Compute, Fault, FaultKind, NodeIndex, Priority};
 use crate::journal::JournalRecord;
 use crate::message::Message;
-use constellation_acs::{JournalEntry, Subset, Target};
+use constellation_acs::{JournalEntry, SealedRoot, Subset, Target};
 use constellation_chain::{
     Certificate, Committee, Hash, Members, Misconduct, MisconductKind, RoundId, SecretKey, Share, Signature, Statement,
 };
@@ -52,8 +52,8 @@ pub(crate) enum RoundMessage {
 
 impl Round {
     /// Starts a round, or takes it up where the journal left it: `entries` are its journalled ones, in order.
-    pub fn new(seat: Seat, key: SecretKey, entries: Vec<JournalEntry>) -> Self {
-        let coin = VrfCoin { key: key.clone(), committee: seat.committee.clone(), id: seat.id };
+    pub fn new(seat: Seat, key: SecretKey, compute: Arc<dyn Compute>, entries: Vec<JournalEntry>) -> Self {
+        let coin = VrfCoin { key: key.clone(), committee: seat.committee.clone(), id: seat.id, compute };
         let config = constellation_acs::Config {
             me: seat.me,
             n: seat.committee.len(),
@@ -145,10 +145,15 @@ impl Round {
     }
 
     fn contradict(&mut self, index: usize, other: Share) {
-        let RoundId { tier, number, .. } = self.seat.id;
-        let (Some(first), Some(&member)) = (self.first.get(&index), self.seat.committee.get(index)) else { return };
+        let Some(first) = self.first.get(&index) else { return };
         let statements = [*first, other].map(|share| Statement { hash: share.block, signature: share.signature });
-        self.proofs.extend(Misconduct::new(MisconductKind::TwoBlocks, (tier, number), member, statements));
+        self.prove(MisconductKind::TwoBlocks, index, statements);
+    }
+
+    fn prove(&mut self, kind: MisconductKind, index: usize, statements: [Statement; 2]) {
+        let RoundId { tier, number, .. } = self.seat.id;
+        let Some(&member) = self.seat.committee.get(index) else { return };
+        self.proofs.extend(Misconduct::new(kind, (tier, number), member, statements));
     }
 
     /// Signs the block that this round's output makes, and tells everybody.
@@ -190,10 +195,10 @@ impl Round {
         let RoundId { tier, number: round, .. } = self.seat.id;
         out.extend(outgoing.journal.into_iter().map(|entry| Action::Journal(JournalRecord { tier, round, entry })));
         for (target, message) in outgoing.messages {
-            // Pulls are asked for anew, and payloads in answer to them; votes, and the fragment of my proposal that a peer
-            // is to keep, are what one that comes back cannot do without.
-            use constellation_acs::Message::{Fragment, Votes};
-            let is_kept = target == Target::All || matches!(message, Votes(_) | Fragment { .. });
+            // Pulls are asked for anew, and payloads in answer to them; votes, the fragment of my proposal that a peer is to
+            // keep, and the seal that convicts its proposer are what one that comes back cannot do without.
+            use constellation_acs::Message::{Fragment, Seal, Votes};
+            let is_kept = target == Target::All || matches!(message, Votes(_) | Fragment { .. } | Seal { .. });
             let bytes = encode(&self.seat, message);
             if is_kept {
                 self.sent.push((target, bytes.clone()));
@@ -208,7 +213,10 @@ impl Round {
             }
         }
         for fault in self.subset.take_faults() {
-            if let Some(&node) = self.seat.nodes.get(fault.node) {
+            if let constellation_acs::FaultKind::TwoProposals(sealed) = &fault.kind {
+                let statement = |one: &SealedRoot| Statement { hash: Hash(one.root), signature: Signature(one.seal) };
+                self.prove(MisconductKind::TwoProposals, fault.node, [statement(&sealed[0]), statement(&sealed[1])]);
+            } else if let Some(&node) = self.seat.nodes.get(fault.node) {
                 faults.push(Fault { node, kind: FaultKind::Consensus(fault.kind) });
             }
         }

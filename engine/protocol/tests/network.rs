@@ -6,7 +6,9 @@ mod common;
 
 use common::{assert_sound, network};
 use constellation_acs::Message as SubsetMessage;
-use constellation_chain::{BlackHole, Hash, Reason, SecretKey, StarHead, Tier, Transaction};
+use constellation_chain::{
+    BlackHole, Hash, Misconduct, MisconductKind, Reason, SecretKey, StarHead, Tier, Transaction,
+};
 use constellation_protocol::{Admission, Answer, Event, Message, Query, TransactionState};
 use constellation_simulator::node::{Deceit, Network, Stars, star_key};
 
@@ -161,7 +163,7 @@ fn garbage_from_a_peer_is_blamed_and_changes_nothing() {
         let len = network.chance.index(90);
         let bytes: Vec<u8> = (0..len).map(|_| network.chance.below(256) as u8).collect();
         network.give(0, Event::Message { from: 3, bytes });
-        let message = SubsetMessage::Payload { proposer: 0, payload: [1; 100].into() };
+        let message = SubsetMessage::Payload { proposer: 0, seal: [0; 64], payload: [1; 100].into() };
         let far = Message::Round { tier: Tier::Galaxy, round: i * 1000, message }.to_bytes();
         network.give(0, Event::Message { from: 3, bytes: far });
     }
@@ -336,6 +338,25 @@ fn a_double_signer_is_proven_guilty_in_the_chain_and_stops_nobody() {
         let guilty = SecretKey::from_seed([102; 32]).public_key();
         assert!(network.misconduct(0).count() > 0, "seed {seed}");
         assert!(network.misconduct(0).all(|proof| proof.member == guilty), "seed {seed}");
+    }
+}
+
+/// Who proposes one thing to some and another to others is found out as soon as two of them compare: both payloads are sealed, and the two seals
+/// are in the chain.
+#[test]
+fn who_proposes_two_things_is_proven_guilty_in_the_chain_and_stops_nobody() {
+    for (seed, nodes) in [(0, 4), (1, 4), (2, 7)] {
+        let mut network = network(seed, nodes, nodes, 20);
+        network.deceive(2, Deceit::Equivocates);
+        let mut stars = Stars::new(20);
+        load(&mut network, &mut stars, 40, 20_000);
+        network.run(4 * SECOND_US);
+        assert_sound(&network);
+        assert!(stars.all_applied(&network, 0), "seed {seed}");
+        let guilty = SecretKey::from_seed([102; 32]).public_key();
+        assert!(network.misconduct(0).count() > 0, "seed {seed}");
+        let is_right = |proof: &Misconduct| proof.member == guilty && proof.kind() == MisconductKind::TwoProposals;
+        assert!(network.misconduct(0).all(is_right), "seed {seed}");
     }
 }
 

@@ -44,8 +44,8 @@ impl Said {
     pub fn note_entry(&mut self, me: usize, entry: &JournalEntry) -> Result<(), String> {
         match entry {
             JournalEntry::Sent(message) => self.note(me, message),
-            JournalEntry::Held { proposer, payload } if *proposer == me => {
-                self.note(me, &Message::Payload { proposer: me, payload: payload.clone() })
+            JournalEntry::Held { proposer, seal, payload } if *proposer == me => {
+                self.note(me, &Message::Payload { proposer: me, seal: *seal, payload: payload.clone() })
             }
             JournalEntry::Held { .. } | JournalEntry::HeldFragment { .. } => Ok(()),
         }
@@ -66,10 +66,14 @@ impl Said {
 /// What `me` says once in a message, and what it says there.
 fn slots(me: usize, message: &Message) -> impl Iterator<Item = (Slot, [u8; 32])> {
     let payload = match message {
-        Message::Payload { proposer, payload } if *proposer == me => {
+        Message::Payload { proposer, payload, .. } if *proposer == me => {
             Some((Slot::Payload, *blake3::hash(payload).as_bytes()))
         }
-        Message::Payload { .. } | Message::Fragment { .. } | Message::Votes(_) | Message::Pull { .. } => None,
+        Message::Payload { .. }
+        | Message::Fragment { .. }
+        | Message::Votes(_)
+        | Message::Pull { .. }
+        | Message::Seal { .. } => None,
     };
     payload.into_iter().chain(votes_of(message).into_iter().filter_map(|vote| slot(&vote)))
 }
@@ -120,7 +124,8 @@ mod tests {
             assert_eq!(said.note(0, &vote(step, value)), Ok(()));
         }
         assert!(said.note(0, &vote(Step::Echo4, Value::Zero)).is_err());
-        let payload = |proposer, text: &str| Message::Payload { proposer, payload: text.as_bytes().into() };
+        let payload =
+            |proposer, text: &str| Message::Payload { proposer, seal: [0; 64], payload: text.as_bytes().into() };
         assert_eq!(said.note(0, &payload(0, "a")).and(said.note(0, &payload(1, "b"))), Ok(()));
         assert!(said.note(0, &payload(0, "b")).is_err(), "another payload of its own");
     }

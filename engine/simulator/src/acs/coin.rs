@@ -1,6 +1,6 @@
-//! The coin of simulated runs: shares that everybody can compute, checked like real ones.
+//! The coin and the seals of simulated runs: what everybody can compute, checked like real ones.
 
-use constellation_acs::Coin;
+use constellation_acs::{Coin, Root, Seal, Seals};
 
 /// A node's coin in the run of a seed. The adversary may look at a share only once it is sent, or if its owner is faulty.
 #[derive(Clone, Copy, Debug)]
@@ -30,4 +30,21 @@ impl Coin for OpenCoin {
         let share = Self { me: node, seed: self.seed }.share(instance, round);
         (share == proof).then(|| Self::output(proof))
     }
+}
+
+impl Seals for OpenCoin {
+    fn seal(&self, root: &Root) -> Seal {
+        seal(self.me, root)
+    }
+
+    fn is_sealed(&self, proposer: usize, root: &Root, proposed: &Seal) -> bool {
+        *proposed == seal(proposer, root)
+    }
+}
+
+/// What a node seals a root with; the adversary makes those of faulty nodes only.
+pub(crate) fn seal(proposer: usize, root: &Root) -> Seal {
+    let mut seal = [proposer as u8; 64];
+    seal[..32].copy_from_slice(blake3::hash(root).as_bytes());
+    seal
 }

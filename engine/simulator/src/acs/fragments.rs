@@ -3,8 +3,8 @@
 
 use constellation_acs::{Fragment, Message, Root, Subset};
 
-use super::coin::OpenCoin;
-use super::nodes::{PAYLOAD_MAX_BYTES, config, payload};
+use super::coin::{OpenCoin, seal};
+use super::nodes::{PAYLOAD_MAX_BYTES, config, payload, sealed_payload};
 use crate::chance::Chance;
 
 type Hash = [u8; 32];
@@ -48,7 +48,7 @@ fn scheme(chance: &mut Chance, me: usize, n: usize) -> Scheme {
             Scheme::Other(root, fragments)
         }
         5 => {
-            let (root, fragments) = fragments_of_nothing(chance, n);
+            let (root, fragments) = fragments_of_nothing(chance, me, n);
             Scheme::Other(root, fragments)
         }
         6 => Scheme::Whole(chance.below(VARIANTS)),
@@ -67,7 +67,7 @@ impl Scheme {
                 root = *other;
                 fragment = fragments[fragment.index].clone()?;
             }
-            Self::Whole(variant) => return Some(Message::Payload { proposer: me, payload: payload(me, *variant) }),
+            Self::Whole(variant) => return Some(sealed_payload(me, *variant)),
             Self::Spoilt => spoil(&mut root, &mut fragment, chance),
         }
         Some(Message::Fragment { proposer: me, root, fragment })
@@ -91,8 +91,9 @@ pub(crate) fn proposal(proposer: usize, n: usize, variant: u64) -> (Root, Vec<Op
 
 /// Changes one thing about a fragment.
 pub(crate) fn spoil(root: &mut Root, fragment: &mut Fragment, chance: &mut Chance) {
-    match chance.below(4) {
+    match chance.below(5) {
         0 => root[0] ^= 1,
+        4 => fragment.seal[0] ^= 1,
         1 => fragment.payload_len_bytes ^= 1 << chance.below(8),
         2 if !fragment.branch.is_empty() => fragment.branch[0][0] ^= 1,
         _ => fragment.bytes = fragment.bytes.iter().map(|byte| byte ^ 1).collect(),
@@ -100,7 +101,7 @@ pub(crate) fn spoil(root: &mut Root, fragment: &mut Fragment, chance: &mut Chanc
 }
 
 /// Pieces that are no payload's, rightly hashed up to a root.
-fn fragments_of_nothing(chance: &mut Chance, n: usize) -> (Root, Vec<Option<Fragment>>) {
+fn fragments_of_nothing(chance: &mut Chance, me: usize, n: usize) -> (Root, Vec<Option<Fragment>>) {
     let payload_len_bytes = 1 + chance.index(PAYLOAD_MAX_BYTES);
     let piece_len = payload_len_bytes.div_ceil(n - 2 * super::faulty_max(n)).next_multiple_of(2);
     let pieces: Vec<Vec<u8>> = (0..n).map(|_| (0..piece_len).map(|_| chance.bits() as u8).collect()).collect();
@@ -108,11 +109,9 @@ fn fragments_of_nothing(chance: &mut Chance, n: usize) -> (Root, Vec<Option<Frag
     let leaves: Vec<Hash> = pieces.iter().map(leaf).collect();
     let (top, branches) = tree(&leaves);
     let root = keyed("root", &[&(payload_len_bytes as u64).to_le_bytes()[..], &top].concat());
-    let fragments = pieces
-        .into_iter()
-        .zip(branches)
-        .enumerate()
-        .map(|(index, (piece, branch))| Some(Fragment { index, payload_len_bytes, branch, bytes: piece.into() }));
+    let fragments = pieces.into_iter().zip(branches).enumerate().map(|(index, (piece, branch))| {
+        Some(Fragment { index, seal: seal(me, &root), payload_len_bytes, branch, bytes: piece.into() })
+    });
     (root, fragments.collect())
 }
 

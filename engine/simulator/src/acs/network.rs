@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use constellation_acs::{FaultKind, JournalEntry, Message, Root, Target};
+use constellation_acs::{FaultKind, JournalEntry, Message, Root, Target, digest_root};
 
 use super::check::Violation;
+use super::coin::seal;
 use super::faulty_max;
 use super::fragments::VARIANTS;
 use super::nodes::{Endpoint, Liar, payload};
@@ -276,10 +277,12 @@ impl Network {
             }
         }
         if matches!(nature, Nature::Liar { .. }) && self.floods < FLOODS_MAX {
-            // Somebody else's proposal, as if it were at hand.
+            // Somebody else's proposal, as if it were at hand; faulty nodes have each other's keys.
             self.floods += 1;
             let proposer = self.chance.index(self.plan.n);
-            let message = Message::Payload { proposer, payload: payload(proposer, 1) };
+            let is_honest = self.endpoints[proposer].nature == Nature::Honest;
+            let (sealer, payload) = (if is_honest { self.endpoints[me].node } else { proposer }, payload(proposer, 1));
+            let message = Message::Payload { proposer, seal: seal(sealer, &digest_root(&payload)), payload };
             self.send(me, Target::All, encode(&message), EVERYBODY);
         }
         if nature == Nature::Flooder && self.floods < FLOODS_MAX && self.chance.one_in(2) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use constellation_acs::{Coin as _, Config, JournalEntry, Message, Root, Step, Subset, Target, Value, digest_root};
 
-use super::coin::OpenCoin;
+use super::coin::{OpenCoin, seal};
 use super::fragments::{Scheme, VARIANTS, proposal, schemes, spoil};
 use super::plan::Nature;
 use crate::chance::Chance;
@@ -20,6 +20,12 @@ const FLOOD_VOTES: usize = 20;
 /// The payloads that `proposer` may come to propose; an honest one proposes variant 0 unless it forgot that in a crash.
 pub(crate) fn payload(proposer: usize, variant: u64) -> Arc<[u8]> {
     format!("payload {variant} of {proposer}").repeat(1 + proposer % 3).into_bytes().into()
+}
+
+/// The message that proposes it.
+pub(crate) fn sealed_payload(proposer: usize, variant: u64) -> Message {
+    let payload = payload(proposer, variant);
+    Message::Payload { proposer, seal: seal(proposer, &digest_root(&payload)), payload }
 }
 
 /// A node, or one of two twins.
@@ -130,7 +136,7 @@ impl Endpoint {
                 let is_hidden = from >> to & 1 == 1 || (waits && target == Target::All);
                 let is_own = match message {
                     Message::Payload { proposer, .. } | Message::Fragment { proposer, .. } => *proposer == self.node,
-                    Message::Votes(_) | Message::Pull { .. } => false,
+                    Message::Votes(_) | Message::Pull { .. } | Message::Seal { .. } => false,
                 };
                 (!is_own || !is_hidden).then(|| message.clone())
             }
@@ -147,9 +153,7 @@ impl Endpoint {
     fn equivocate(&self, message: &Message, liar: &mut Liar<'_>) -> Option<Message> {
         let me = self.node;
         match message {
-            Message::Payload { proposer, .. } if *proposer == me => {
-                Some(Message::Payload { proposer: me, payload: payload(me, 1) })
-            }
+            Message::Payload { proposer, .. } if *proposer == me => Some(sealed_payload(me, 1)),
             Message::Fragment { proposer, .. } if *proposer == me => liar.forge(self, message, 1),
             Message::Votes(_) => {
                 let other = match self.schemes.first() {
@@ -201,7 +205,7 @@ impl Liar<'_> {
         match message {
             Message::Payload { proposer, .. } if *proposer == me => match self.chance.below(VARIANTS) {
                 0 => None,
-                variant => Some(Message::Payload { proposer: me, payload: payload(me, variant) }),
+                variant => Some(sealed_payload(me, variant)),
             },
             Message::Fragment { proposer, .. } if *proposer != me && self.chance.one_in(drop) => None,
             Message::Fragment { .. } => self.forge(liar, message, change),

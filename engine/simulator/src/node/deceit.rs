@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use constellation_acs::{Step, Value};
-use constellation_chain::{Hash, NetworkId, RoundId, SecretKey, Share, Tier, Transaction};
+use constellation_acs::{Step, Value, digest_root};
+use constellation_chain::{Hash, NetworkId, RoundId, SecretKey, Share, Tier, Transaction, seal_proposal};
 use constellation_protocol::Message;
 
 use crate::chance::Chance;
@@ -27,6 +27,8 @@ pub enum Deceit {
     SpoiltProposals,
     /// Signs another block for the node after it than for the rest.
     DoubleSigns,
+    /// Proposes something else to the node after it than to the rest.
+    Equivocates,
     /// Serves black holes with a spoilt byte to who is behind.
     SpoiltRecords,
     /// Changes votes, payloads, signatures, heights and blocks, to everybody differently.
@@ -66,12 +68,14 @@ impl Deceivers {
         match deceit {
             Deceit::Mute => Vec::new(),
             Deceit::SpoiltCertificates | Deceit::SpoiltProposals => {
-                vec![self.spoil(node, deceit, message, submitted).unwrap_or_else(|| bytes.to_vec())]
+                let signer = (node, network, key);
+                vec![self.spoil(signer, deceit, message, submitted).unwrap_or_else(|| bytes.to_vec())]
             }
             Deceit::DoubleSigns if is_neighbour => vec![sign_otherwise(message, network, key)],
-            Deceit::DoubleSigns => vec![bytes.to_vec()],
+            Deceit::Equivocates if is_neighbour => vec![propose_otherwise(message, network, key)],
+            Deceit::DoubleSigns | Deceit::Equivocates => vec![bytes.to_vec()],
             Deceit::SpoiltRecords => vec![spoil_record(message)],
-            Deceit::Lies => lie(message, chance).into_iter().collect(),
+            Deceit::Lies => lie(message, network, key, chance).into_iter().collect(),
             Deceit::Flood => {
                 let mut all = vec![bytes.to_vec()];
                 all.extend(flood(&message, committee, chance));
@@ -83,12 +87,12 @@ impl Deceivers {
     /// One lie for everybody, in place of a proposal.
     fn spoil(
         &mut self,
-        node: usize,
+        (node, network, key): (usize, NetworkId, &SecretKey),
         deceit: Deceit,
         message: Message,
         submitted: &[Arc<Transaction>],
     ) -> Option<Vec<u8>> {
-        let Message::Round { tier, round, message: constellation_acs::Message::Payload { proposer, payload } } =
+        let Message::Round { tier, round, message: constellation_acs::Message::Payload { proposer, payload, .. } } =
             message
         else {
             return None;
@@ -98,7 +102,7 @@ impl Deceivers {
             (Tier::Cluster(_), Deceit::SpoiltProposals) => spoilt_copies(submitted),
             _ => return None,
         };
-        let message = constellation_acs::Message::Payload { proposer, payload: lie.into() };
+        let message = sealed(proposer, lie, &RoundId { network, tier, number: round }, key);
         let bytes = Message::Round { tier, round, message }.to_bytes();
         Some(self.told.entry((node, tier, round)).or_insert(bytes).clone())
     }
@@ -111,6 +115,18 @@ fn spoilt_certificate(payload: &[u8]) -> Vec<u8> {
         *byte ^= 1;
     }
     lie
+}
+
+/// A proposal of nothing, in place of its own.
+fn propose_otherwise(message: Message, network: NetworkId, key: &SecretKey) -> Vec<u8> {
+    let message = match message {
+        Message::Round { tier, round, message: constellation_acs::Message::Payload { proposer, .. } } => {
+            let id = RoundId { network, tier, number: round };
+            Message::Round { tier, round, message: sealed(proposer, vec![0], &id, key) }
+        }
+        other => other,
+    };
+    message.to_bytes()
 }
 
 /// The same share, for a block that nobody has.
@@ -151,13 +167,14 @@ fn spoilt_copies(submitted: &[Arc<Transaction>]) -> Vec<u8> {
 }
 
 /// One in three messages is changed or lost.
-fn lie(message: Message, chance: &mut Chance) -> Option<Vec<u8>> {
+fn lie(message: Message, network: NetworkId, key: &SecretKey, chance: &mut Chance) -> Option<Vec<u8>> {
     if !chance.one_in(3) {
         return Some(message.to_bytes());
     }
     let lie = match message {
         Message::Round { tier, round, message } => {
-            Message::Round { tier, round, message: lie_in_round(message, chance)? }
+            let id = RoundId { network, tier, number: round };
+            Message::Round { tier, round, message: lie_in_round(message, &id, key, chance)? }
         }
         Message::Share { tier, round, mut share } => {
             match chance.below(2) {
@@ -177,10 +194,14 @@ fn lie(message: Message, chance: &mut Chance) -> Option<Vec<u8>> {
     Some(lie.to_bytes())
 }
 
-fn lie_in_round(message: constellation_acs::Message, chance: &mut Chance) -> Option<constellation_acs::Message> {
-    if let constellation_acs::Message::Payload { proposer, payload } = &message {
-        let payload = spoilt(payload.to_vec(), chance).into();
-        return Some(constellation_acs::Message::Payload { proposer: *proposer, payload });
+fn lie_in_round(
+    message: constellation_acs::Message,
+    id: &RoundId,
+    key: &SecretKey,
+    chance: &mut Chance,
+) -> Option<constellation_acs::Message> {
+    if let constellation_acs::Message::Payload { proposer, payload, .. } = &message {
+        return Some(sealed(*proposer, spoilt(payload.to_vec(), chance), id, key));
     }
     let mut votes = votes_of(&message);
     votes.retain(|_| !chance.one_in(4));
@@ -196,6 +217,12 @@ fn lie_in_round(message: constellation_acs::Message, chance: &mut Chance) -> Opt
         }
     }
     (!votes.is_empty()).then(|| message_of(votes))
+}
+
+/// A proposal with a seal that holds.
+fn sealed(proposer: usize, payload: Vec<u8>, id: &RoundId, key: &SecretKey) -> constellation_acs::Message {
+    let seal = seal_proposal(id, &digest_root(&payload), key).0;
+    constellation_acs::Message::Payload { proposer, seal, payload: payload.into() }
 }
 
 fn spoilt(mut bytes: Vec<u8>, chance: &mut Chance) -> Vec<u8> {
