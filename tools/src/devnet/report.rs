@@ -44,7 +44,7 @@ pub struct DevnetReport {
     pub stage_cores: StageCores,
     /// Where the time of each node's stages went.
     pub stage_times: Vec<NodeTimes>,
-    /// What a committed transaction cost in all.
+    /// What a committed transaction cost in all; of a node that was killed only what it did since is in it.
     pub cpu_us_per_committed: CpuCost,
     /// The verifying stages' part of all stages' busy time, from 0 to 1.
     pub verify_share: f64,
@@ -128,6 +128,9 @@ impl fmt::Display for DevnetReport {
             f,
             "cost         {total:.1} us of processor time a committed transfer, all nodes together: verify {verify:.1}, core {core:.1}, log {log:.1}, net {net:.1}, api {api:.1}, load {load:.1}"
         )?;
+        if self.kills > 0 {
+            writeln!(f, "             without what nodes did before they were killed")?;
+        }
         for (node, times) in self.stage_times.iter().enumerate() {
             let node = format!("node {node}");
             writeln!(f, "{node:<13}{times}")?;
