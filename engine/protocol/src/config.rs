@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Bytes of all proposals of one cluster round together, so that a block fits one log record and one message.
 const ROUND_MAX_BYTES: usize = 4 << 20;
 /// Bytes of one proposal, at most.
-const PROPOSAL_MAX_BYTES: usize = 256 << 10;
+const PROPOSAL_MAX_BYTES: usize = 768 << 10;
 
 /// A node's settings.
 #[derive(Clone, Debug)]
