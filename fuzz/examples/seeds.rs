@@ -197,7 +197,7 @@ fn save_messages(heard: &[Vec<u8>]) -> Anything {
         Share::sign(&RoundId { network: network_id(), tier: Tier::Galaxy, number: 1 }, Hash([1; 32]), &node_key(1));
     let made = [
         Message::Share { tier: Tier::Galaxy, round: 1, share },
-        Message::Status { height: 1, cluster_round: 2, answer: true },
+        Message::Status { height: 1, answer: true, cluster_rounds: vec![2] },
         Message::GetBlackHole { height: 1 },
         Message::GetLshBlock { cluster: 0, round: 1 },
     ];

@@ -32,6 +32,7 @@ use crate::hash::Hash;
 use crate::ledger::{Application, Censored, Reason};
 use crate::lsh_block::{LshBlockError, SealedLshBlock};
 use crate::merkle::merkle_root;
+use crate::placement::CLUSTERS_MAX;
 use crate::round_id::{RoundId, Tier};
 use crate::transaction::{NetworkId, Transaction};
 use crate::wire::{Reader, WireError};
@@ -39,7 +40,9 @@ use bytemuck::{Pod, Zeroable};
 use std::sync::Arc;
 
 const VERSION: u8 = 1;
+/// Three of each cluster fit.
 const LSH_BLOCKS_MAX: usize = 1024;
+const _: () = assert!(LSH_BLOCKS_MAX >= 3 * CLUSTERS_MAX as usize);
 
 /// The header of a black hole: 288 bytes, drawn above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -186,6 +189,18 @@ impl BlackHole {
             let reason = censored.next_if(|next| next.index as usize == index).map(|next| next.reason);
             (transaction, reason)
         })
+    }
+
+    /// Each LSH block with the outcomes of its transactions, in canonical order.
+    pub fn outcomes_by_block(
+        &self,
+    ) -> impl Iterator<Item = (&Arc<SealedLshBlock>, Vec<(&Arc<Transaction>, Option<Reason>)>)> {
+        let mut outcomes = self.outcomes();
+        let of_block = move |sealed: &Arc<SealedLshBlock>| {
+            outcomes.by_ref().take(sealed.block.transactions.len()).collect()
+        };
+        let mut of_block = of_block;
+        self.lsh_blocks.iter().map(move |sealed| (sealed, of_block(sealed)))
     }
 
     /// Appends header, certificate and body: one record.

@@ -3,6 +3,7 @@
 //! ```toml
 //! network = "my-galaxy"
 //! cluster_facilitators = 4        # seats in a cluster's committee, at most 128
+//! clusters = 1                    # star clusters, at most 256; 1 where it is left out
 //!
 //! [[nodes]]                       # galaxy validators, and candidates for facilitator
 //! public_key = "…64 hex digits…"
@@ -14,6 +15,7 @@
 //! ```
 
 use crate::committee::{COMMITTEE_MAX, Committee};
+use crate::placement::CLUSTERS_MAX;
 use crate::hash::{Hash, Hasher};
 use crate::keys::PublicKey;
 use crate::transaction::NetworkId;
@@ -46,6 +48,7 @@ pub struct GenesisStar {
 pub struct Genesis {
     network: String,
     cluster_facilitators: usize,
+    clusters: u32,
     nodes: Vec<GenesisNode>,
     stars: Vec<GenesisStar>,
 }
@@ -55,10 +58,16 @@ pub struct Genesis {
 struct Unchecked {
     network: String,
     cluster_facilitators: usize,
+    #[serde(default = "one_cluster")]
+    clusters: u32,
     #[serde(default)]
     nodes: Vec<GenesisNode>,
     #[serde(default)]
     stars: Vec<GenesisStar>,
+}
+
+fn one_cluster() -> u32 {
+    1
 }
 
 /// Why a genesis file cannot be used.
@@ -78,6 +87,9 @@ pub enum GenesisError {
         /// Nodes there are.
         nodes: usize,
     },
+    /// No clusters, or too many.
+    #[error("genesis file: clusters = {0}; 1 to {CLUSTERS_MAX} are possible")]
+    Clusters(u32),
     /// A key named twice.
     #[error("genesis file: {what} {key} is listed twice")]
     Twice {
@@ -92,7 +104,7 @@ pub enum GenesisError {
 }
 
 impl Genesis {
-    /// A genesis of the given parts.
+    /// A genesis of the given parts, with one star cluster.
     pub fn new(
         network: &str,
         cluster_facilitators: usize,
@@ -108,13 +120,21 @@ impl Genesis {
         reject_twice("node", nodes.iter().map(|node| node.public_key))?;
         reject_twice("star", stars.iter().map(|star| star.public_key))?;
         stars.iter().try_fold(0u64, |sum, star| sum.checked_add(star.balance)).ok_or(GenesisError::Supply)?;
-        Ok(Genesis { network: network.to_owned(), cluster_facilitators, nodes, stars })
+        Ok(Genesis { network: network.to_owned(), cluster_facilitators, clusters: 1, nodes, stars })
+    }
+
+    /// The same with another number of star clusters.
+    pub fn with_clusters(self, clusters: u32) -> Result<Self, GenesisError> {
+        if !(1..=CLUSTERS_MAX).contains(&clusters) {
+            return Err(GenesisError::Clusters(clusters));
+        }
+        Ok(Genesis { clusters, ..self })
     }
 
     /// Reads the text of a genesis file.
     pub fn from_toml(text: &str) -> Result<Self, GenesisError> {
         let parts: Unchecked = toml::from_str(text).map_err(|error| GenesisError::Toml(error.to_string()))?;
-        Genesis::new(&parts.network, parts.cluster_facilitators, parts.nodes, parts.stars)
+        Genesis::new(&parts.network, parts.cluster_facilitators, parts.nodes, parts.stars)?.with_clusters(parts.clusters)
     }
 
     /// The text of a genesis file.
@@ -127,6 +147,7 @@ impl Genesis {
         let mut hasher = Hasher::new(b"cst.gens");
         hasher.update(&(self.network.len() as u64).to_le_bytes()).update(self.network.as_bytes());
         hasher.update(&(self.cluster_facilitators as u64).to_le_bytes());
+        hasher.update(&self.clusters.to_le_bytes());
         hasher.update(&(self.nodes.len() as u64).to_le_bytes());
         for node in &self.nodes {
             let address = node.address.to_string();
@@ -154,6 +175,11 @@ impl Genesis {
     /// Seats in a cluster's committee.
     pub fn cluster_facilitators(&self) -> usize {
         self.cluster_facilitators
+    }
+
+    /// Star clusters.
+    pub fn clusters(&self) -> u32 {
+        self.clusters
     }
 
     /// The nodes, in the order that gives them their index.
@@ -204,6 +230,9 @@ mod tests {
         for other in [genesis("b", 2, 4, 5), genesis("a", 3, 4, 5), genesis("a", 2, 3, 5), genesis("a", 2, 4, 6)] {
             assert_ne!(one.network_id(), other.network_id());
         }
+        let two = one.clone().with_clusters(2).unwrap();
+        assert_ne!(one.network_id(), two.network_id());
+        assert_eq!(Genesis::from_toml(&two.to_toml()), Ok(two));
     }
 
     #[test]
@@ -215,6 +244,9 @@ mod tests {
             make(1, vec![node(1), node(1)], vec![]),
             GenesisError::Twice { what: "node", key: PublicKey([1; 32]) }
         );
+        let clusters = |count| Genesis::new("a", 1, vec![node(1)], vec![]).unwrap().with_clusters(count);
+        assert_eq!(clusters(0), Err(GenesisError::Clusters(0)));
+        assert_eq!(clusters(CLUSTERS_MAX + 1), Err(GenesisError::Clusters(CLUSTERS_MAX + 1)));
         assert_eq!(make(1, vec![node(1)], vec![star(1, u64::MAX), star(2, 1)]), GenesisError::Supply);
     }
 

@@ -90,6 +90,12 @@ pub struct LshPlace {
 }
 
 impl LshHeader {
+    /// Cluster and round of the LSH block whose bytes these are, before anything of them is checked.
+    pub fn place_at(bytes: &[u8]) -> Option<(u32, u64)> {
+        let (cluster, round) = (bytes.get(4..8)?.first_chunk()?, bytes.get(16..24)?.first_chunk()?);
+        Some((u32::from_le_bytes(*cluster), u64::from_le_bytes(*round)))
+    }
+
     /// The block's hash.
     pub fn hash(&self) -> Hash {
         Hash::of(b"cst.lshb", bytemuck::bytes_of(self))

@@ -8,7 +8,7 @@
 use crate::event::{FaultKind, NodeIndex, Priority};
 use crate::message::Message;
 use crate::node::{Job, Node};
-use constellation_chain::{BlackHole, Certificate, Hash, Transaction};
+use constellation_chain::{BlackHole, Certificate, Hash, LshHeader, Transaction, home_cluster};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -167,11 +167,15 @@ impl Node {
         }
         let mut unverified: Vec<Arc<Transaction>> = Vec::new();
         let mut parts = Vec::new();
+        let clusters = self.config.genesis.clusters();
         let unknown = |fetched: &&mut Fetched| fetched.signatures == Signatures::Unknown;
         for fetched in self.catch_up.fetched.values_mut().filter(unknown) {
             let before = unverified.len();
             let black_hole = &fetched.black_hole;
-            unverified.extend(black_hole.transactions().filter(|one| !self.pool.has_verified(one)).cloned());
+            let verified = |one: &&Arc<Transaction>| {
+                self.pools[home_cluster(&one.initiator(), clusters) as usize].has_verified(one)
+            };
+            unverified.extend(black_hole.transactions().filter(|one| !verified(one)).cloned());
             fetched.signatures = Signatures::Asked;
             let count = unverified.len() - before;
             parts.push(Part { height: black_hole.header.height(), hash: black_hole.header.hash(), count });
@@ -254,9 +258,18 @@ impl Node {
         if black_hole.header.previous != self.tip.hash {
             return Err("it does not follow this node's last black hole".into());
         }
-        let (mut last, mut previous) = self.cluster.accepted;
+        let mut before: Option<&LshHeader> = None;
         for sealed in &black_hole.lsh_blocks {
             let lsh = &sealed.block.header;
+            if before.is_some_and(|before| before.cluster() > lsh.cluster()) {
+                return Err("its LSH blocks are not in the order of their clusters".into());
+            }
+            let (last, previous) = match before.filter(|before| before.cluster() == lsh.cluster()) {
+                Some(before) => (before.round(), before.hash()),
+                None => self.clusters.get(lsh.cluster() as usize).map(|cluster| cluster.accepted).ok_or_else(|| {
+                    format!("an LSH block in it is of cluster {}, which this network does not have", lsh.cluster())
+                })?,
+            };
             if lsh.round() != last + 1 || lsh.previous != previous {
                 return Err("an LSH block in it does not follow the cluster's last one".into());
             }
@@ -264,7 +277,7 @@ impl Node {
             if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
                 return Err("a proof of misconduct in it proves nothing".into());
             }
-            (last, previous) = (lsh.round(), lsh.hash());
+            before = Some(lsh);
         }
         Ok(())
     }
@@ -274,14 +287,13 @@ impl Node {
     pub(crate) fn apply_certified(&mut self, black_hole: &BlackHole) -> Result<(), String> {
         let height = black_hole.header.height();
         let application = self.ledger.apply(black_hole.transactions().map(|transaction| &**transaction));
-        let rounds = black_hole.lsh_blocks.iter().map(|sealed| sealed.block.header.round());
         let checks = [
             ("state", self.ledger.state() == black_hole.header.state),
             ("censored list", application.censored == black_hole.censored),
             ("evidence", application.evidence == black_hole.evidence),
             (
                 "facilitators",
-                self.next_facilitators(&black_hole.header.beacon, rounds) == black_hole.header.facilitators,
+                self.next_facilitators(&black_hole.header.beacon, &black_hole.lsh_blocks) == black_hole.header.facilitators,
             ),
         ];
         match checks.iter().find(|(_, same)| !same) {

@@ -1,4 +1,4 @@
-//! The cluster tier: facilitators agree on transactions and certify LSH blocks, round after round, up to three rounds ahead of the galaxy. While one
+//! The cluster tier, a chain for each star cluster: facilitators agree on transactions and certify LSH blocks, round after round, up to three rounds ahead of the galaxy. While one
 //! round agrees the next one broadcasts its proposals; what the earlier one may hold is left out of them, and what both hold the later one leaves out
 //! of its block.
 
@@ -16,8 +16,8 @@ use constellation_chain::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The one cluster of a network.
-pub(crate) const CLUSTER: u32 = 0;
+/// Bytes of LSH blocks that wait for their turn, of all clusters together: what has no room is fetched when it is missed.
+const GIVEN_MAX_BYTES: usize = 64 << 20;
 
 /// The black hole that names a round's facilitators, and whom it names.
 #[derive(Clone)]
@@ -50,6 +50,8 @@ type Decoded = Result<ClusterProposal, String>;
 
 /// One cluster's chain as this node knows it.
 pub(crate) struct Cluster {
+    /// Which one it is.
+    id: u32,
     /// Round and hash of the last LSH block in a black hole.
     pub accepted: (u64, Hash),
     /// Round and hash of the last certified LSH block.
@@ -68,18 +70,23 @@ pub(crate) struct Cluster {
     phase: Phase,
     next_start_us: u64,
     entered_us: u64,
+    /// When it last entered a round, or sealed a block.
+    pub progress_us: u64,
     adopting: Option<(Arc<SealedLshBlock>, NodeIndex)>,
     asked: Option<(u64, u64)>,
+    /// LSH blocks that members gave this node, which has no seat in their rounds: one a round, from the current one on.
+    given: BTreeMap<u64, (NodeIndex, Vec<u8>)>,
 }
 
 impl Cluster {
-    pub fn new(genesis: Naming, next_committees: [Committee; ROUNDS_AHEAD_OF_GALAXY as usize]) -> Self {
+    pub fn new(id: u32, genesis: Naming, next_committees: [Committee; ROUNDS_AHEAD_OF_GALAXY as usize]) -> Self {
         let naming = next_committees
             .into_iter()
             .zip(1..)
             .map(|(committee, round)| (round, Naming { committee, ..genesis.clone() }))
             .collect();
         Cluster {
+            id,
             accepted: (0, Hash::ZERO),
             certified: (0, Hash::ZERO),
             sealed: BTreeMap::new(),
@@ -91,9 +98,15 @@ impl Cluster {
             phase: Phase::Agreeing,
             next_start_us: 0,
             entered_us: 0,
+            progress_us: 0,
             adopting: None,
             asked: None,
+            given: BTreeMap::new(),
         }
+    }
+
+    pub fn tier(&self) -> Tier {
+        Tier::Cluster(self.id)
     }
 
     pub fn current(&self) -> u64 {
@@ -129,65 +142,70 @@ impl Cluster {
     }
 }
 
-/// Facilitators of `round` as `beacon` draws them from the genesis list.
-pub(crate) fn draw(node: &Node, beacon: &Hash, round: u64) -> Committee {
-    draw_from(&node.config, beacon, round)
+/// Facilitators of a cluster's `round` as `beacon` draws them from the genesis list.
+pub(crate) fn draw(node: &Node, beacon: &Hash, cluster: u32, round: u64) -> Committee {
+    draw_from(&node.config, beacon, cluster, round)
 }
 
-pub(crate) fn draw_from(config: &crate::Config, beacon: &Hash, round: u64) -> Committee {
+pub(crate) fn draw_from(config: &crate::Config, beacon: &Hash, cluster: u32, round: u64) -> Committee {
     let candidates: Vec<PublicKey> = config.genesis.nodes().iter().map(|node| node.public_key).collect();
-    elect_facilitators(beacon, CLUSTER, round, &candidates, config.genesis.cluster_facilitators())
+    elect_facilitators(beacon, cluster, round, &candidates, config.genesis.cluster_facilitators())
 }
 
 impl Node {
     /// Moves the cluster tier on as far as it goes; true when anything moved.
-    pub(crate) fn progress_cluster(&mut self) -> bool {
-        let round = self.cluster.current();
-        let Some(naming) = self.cluster.naming(round).cloned() else { return false };
-        let entered = self.enter_cluster_round(round, &naming);
-        let stepped = match self.cluster.rounds.get(&round) {
-            Some(_) => self.step_cluster_round(round, &naming),
+    pub(crate) fn progress_clusters(&mut self) -> bool {
+        (0..self.clusters.len()).fold(false, |moved, cluster| self.progress_cluster(cluster) || moved)
+    }
+
+    fn progress_cluster(&mut self, cluster: usize) -> bool {
+        self.adopt_given(cluster);
+        let round = self.clusters[cluster].current();
+        let Some(naming) = self.clusters[cluster].naming(round).cloned() else { return false };
+        let entered = self.enter_cluster_round(cluster, round, &naming);
+        let stepped = match self.clusters[cluster].rounds.get(&round) {
+            Some(_) => self.step_cluster_round(cluster, round, &naming),
             None => false,
         };
-        entered || stepped || self.enter_next_cluster_round()
+        entered || stepped || self.enter_next_cluster_round(cluster)
     }
 
     /// While a round agrees, the next one broadcasts.
-    fn enter_next_cluster_round(&mut self) -> bool {
-        let round = self.cluster.current();
-        let Some(naming) = self.cluster.naming(round + 1).cloned() else { return false };
-        if !self.cluster.rounds.get(&round).is_some_and(Round::has_quorum_of_payloads) {
+    fn enter_next_cluster_round(&mut self, cluster: usize) -> bool {
+        let round = self.clusters[cluster].current();
+        let Some(naming) = self.clusters[cluster].naming(round + 1).cloned() else { return false };
+        if !self.clusters[cluster].rounds.get(&round).is_some_and(Round::has_quorum_of_payloads) {
             return false;
         }
-        self.enter_cluster_round(round + 1, &naming)
+        self.enter_cluster_round(cluster, round + 1, &naming)
     }
 
-    fn enter_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
-        if self.cluster.rounds.contains_key(&round) {
+    fn enter_cluster_round(&mut self, cluster: usize, round: u64, naming: &Naming) -> bool {
+        if self.clusters[cluster].rounds.contains_key(&round) {
             return false;
         }
         let Some(me) = naming.committee.index_of(&self.public_key) else { return false };
-        let tier = Tier::Cluster(CLUSTER);
+        let tier = self.clusters[cluster].tier();
         if self.is_silent(tier, round) {
             return false;
         }
         let (word, _) = naming.beacon.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
         let share = Share { salt: u64::from_le_bytes(*word) ^ round, seats: naming.committee.len(), me };
-        let called = self.is_called(tier, round, &naming.committee, self.cluster.entered_us)
+        let called = self.is_called(tier, round, &naming.committee, self.clusters[cluster].entered_us)
             || self.journal.contains_key(&(tier, round));
-        let due = self.pool.waiting_count() > 0 && self.now_us >= self.cluster.next_start_us;
+        let due = self.pools[cluster].waiting_count() > 0 && self.now_us >= self.clusters[cluster].next_start_us;
         if !due && !called {
             return false;
         }
-        self.cluster.next_start_us = self.now_us + self.config.round_interval_us;
+        self.clusters[cluster].next_start_us = self.now_us + self.config.round_interval_us;
         // What waits for a predecessor is no reason for a round.
         let max_bytes = self.config.proposal_max_bytes() - PROOFS_MAX_BYTES;
-        let in_flight = self.in_flight(round);
-        let composed = self.pool.compose(&share, &in_flight, &self.ledger, max_bytes, &mut self.dropped);
+        let in_flight = self.in_flight(cluster, round);
+        let composed = self.pools[cluster].compose(&share, &in_flight, &self.ledger, max_bytes, &mut self.dropped);
         if !composed.is_any_ready && !called {
             return false;
         }
-        self.cluster.entered_us = self.now_us;
+        self.clusters[cluster].entered_us = self.now_us;
         let seat = Seat {
             id: RoundId { network: self.network, tier, number: round },
             nodes: self.directory.indices(&naming.committee),
@@ -198,62 +216,67 @@ impl Node {
         let mut entered = self.enter(seat);
         if !entered.has_proposed() {
             entered.propose(ClusterProposal::encode(&self.proofs.pick(), &composed.picked));
-            self.cluster.own_ids = composed.picked.iter().map(|transaction| transaction.id()).collect();
+            self.clusters[cluster].own_ids = composed.picked.iter().map(|transaction| transaction.id()).collect();
         }
-        self.cluster.rounds.insert(round, entered);
+        self.clusters[cluster].rounds.insert(round, entered);
         true
     }
 
     /// What the round before `round` may put into its block, as far as this node knows yet.
-    fn in_flight(&mut self, round: u64) -> KeySet<Hash> {
-        if round == self.cluster.current() {
+    fn in_flight(&mut self, cluster: usize, round: u64) -> KeySet<Hash> {
+        if round == self.clusters[cluster].current() {
             return KeySet::default();
         }
-        self.decode_arrived(round - 1);
-        let arrived = || self.cluster.arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values).flatten();
-        let mut ids = self.cluster.own_ids.clone();
+        self.decode_arrived(cluster, round - 1);
+        let arrived = || self.clusters[cluster].arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values).flatten();
+        let mut ids = self.clusters[cluster].own_ids.clone();
         ids.reserve(arrived().map(|proposal| proposal.transactions.len()).sum());
         ids.extend(arrived().flat_map(|proposal| &proposal.transactions).map(|(transaction, _)| transaction.id()));
         ids
     }
 
     /// Reads the proposals of a round that have arrived since the last time.
-    fn decode_arrived(&mut self, round: u64) {
-        let Some(open) = self.cluster.rounds.get(&round) else { return };
-        let known = self.cluster.arrived.get(&round);
+    fn decode_arrived(&mut self, cluster: usize, round: u64) {
+        let Some(open) = self.clusters[cluster].rounds.get(&round) else { return };
+        let known = self.clusters[cluster].arrived.get(&round);
         let is_known = |index: &usize| known.is_some_and(|known| known.contains_key(index));
         let fresh: Vec<(usize, Decoded)> = (0..COMMITTEE_MAX)
             .filter(|index| !is_known(index))
-            .filter_map(|index| Some((index, self.decode_proposal(open.delivered(index)?))))
+            .filter_map(|index| Some((index, self.decode_proposal(cluster, open.delivered(index)?))))
             .collect();
-        self.cluster.arrived.entry(round).or_default().extend(fresh);
+        self.clusters[cluster].arrived.entry(round).or_default().extend(fresh);
     }
 
-    fn decode_proposal(&self, payload: &[u8]) -> Decoded {
-        let proposal = ClusterProposal::decode(payload, self.network, |records| self.pool.find(records))
+    fn decode_proposal(&self, cluster: usize, payload: &[u8]) -> Decoded {
+        let proposal = ClusterProposal::decode(payload, self.network, |records| self.pools[cluster].find(records))
             .map_err(|error| error.to_string())?;
+        // What is known comes from this cluster's own pool.
+        let mut strange = proposal.transactions.iter().filter(|(_, is_known)| !is_known);
+        if strange.any(|(transaction, _)| self.home(&transaction.initiator()) != cluster) {
+            return Err("a transaction whose initiator belongs to another cluster".into());
+        }
         if !proposal.proofs.iter().all(|proof| self.is_proof(proof)) {
             return Err("a proof of misconduct that proves nothing".into());
         }
         Ok(proposal)
     }
 
-    fn step_cluster_round(&mut self, round: u64, naming: &Naming) -> bool {
-        match &self.cluster.phase {
-            Phase::Agreeing => self.take_cluster_output(round, naming),
+    fn step_cluster_round(&mut self, cluster: usize, round: u64, naming: &Naming) -> bool {
+        match &self.clusters[cluster].phase {
+            Phase::Agreeing => self.take_cluster_output(cluster, round, naming),
             Phase::Verifying { .. } => false,
-            Phase::Signing { .. } => self.certify_lsh_block(round),
+            Phase::Signing { .. } => self.certify_lsh_block(cluster, round),
         }
     }
 
-    fn take_cluster_output(&mut self, round: u64, naming: &Naming) -> bool {
-        let Some(output) = self.cluster.rounds.get(&round).and_then(Round::output) else { return false };
+    fn take_cluster_output(&mut self, cluster: usize, round: u64, naming: &Naming) -> bool {
+        let Some(output) = self.clusters[cluster].rounds.get(&round).and_then(Round::output) else { return false };
         let mut members = Members::default();
         for (index, _) in output {
             members.insert(*index);
         }
-        self.decode_arrived(round);
-        let arrived = self.cluster.arrived.remove(&round).unwrap_or_default();
+        self.decode_arrived(cluster, round);
+        let arrived = self.clusters[cluster].arrived.remove(&round).unwrap_or_default();
         let mut seen = KeySet::default();
         let count = arrived.values().flatten().map(|proposal| proposal.transactions.len()).sum();
         let mut proposed = Vec::with_capacity(count);
@@ -263,7 +286,7 @@ impl Node {
                 Ok(proposal) => {
                     proofs.extend(proposal.proofs);
                     for (transaction, is_known) in proposal.transactions {
-                        let is_verified = is_known || self.pool.has_verified(&transaction);
+                        let is_verified = is_known || self.pools[cluster].has_verified(&transaction);
                         // By the whole record: a copy with a spoilt signature must not displace the good one of the same id.
                         if is_verified || seen.insert(transaction.record_hash()) {
                             proposed.push(Proposed { transaction, proposer, is_verified });
@@ -274,96 +297,118 @@ impl Node {
             }
         }
         for (index, what) in bad {
-            self.blame_proposer(round, naming.committee.get(index), what);
+            self.blame_proposer(cluster, round, naming.committee.get(index), what);
         }
         let unverified = proposed.iter().filter(|one| !one.is_verified).map(|one| one.transaction.clone()).collect();
         // The same proofs at everybody, and no more than a block holds.
         let proofs = proofs.into_iter().take(MISCONDUCT_MAX).collect();
-        self.cluster.phase = Phase::Verifying { members, proposed, proofs };
-        self.verify(Job::ClusterRound(round), unverified);
+        self.clusters[cluster].phase = Phase::Verifying { members, proposed, proofs };
+        self.verify(Job::ClusterRound(cluster, round), unverified);
         true
     }
 
-    fn blame_proposer(&mut self, round: u64, proposer: Option<&PublicKey>, what: String) {
+    fn blame_proposer(&mut self, cluster: usize, round: u64, proposer: Option<&PublicKey>, what: String) {
         if let Some(node) = self.directory.index(proposer) {
-            let kind = FaultKind::BadProposal { tier: Tier::Cluster(CLUSTER), round, what };
+            let kind = FaultKind::BadProposal { tier: self.clusters[cluster].tier(), round, what };
             self.faults.push(Fault { node, kind });
         }
     }
 
     /// The verdicts on what the agreed proposals held, in order: what does not verify is left out, by everybody alike.
-    pub(crate) fn cluster_round_verified(&mut self, round: u64, verdicts: &[bool]) {
-        if round != self.cluster.current() {
+    pub(crate) fn cluster_round_verified(&mut self, cluster: usize, round: u64, verdicts: &[bool]) {
+        if round != self.clusters[cluster].current() {
             return;
         }
-        let Phase::Verifying { members, proposed, proofs } = &mut self.cluster.phase else { return };
+        let Phase::Verifying { members, proposed, proofs } = &mut self.clusters[cluster].phase else { return };
         let (members, proposed, proofs) = (*members, std::mem::take(proposed), std::mem::take(proofs));
-        let Some(naming) = self.cluster.naming(round).cloned() else { return };
+        let Some(naming) = self.clusters[cluster].naming(round).cloned() else { return };
         let mut verdicts = verdicts.iter();
         let mut ids = KeySet::default();
         ids.reserve(proposed.len());
         let mut transactions = Vec::with_capacity(proposed.len());
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {
-                self.blame_proposer(round, naming.committee.get(proposer), "a signature that does not verify".into());
-            } else if !self.cluster.last_ids.contains(&transaction.id()) && ids.insert(transaction.id()) {
+                self.blame_proposer(cluster, round, naming.committee.get(proposer), "a signature that does not verify".into());
+            } else if !self.clusters[cluster].last_ids.contains(&transaction.id()) && ids.insert(transaction.id()) {
                 transactions.push(transaction);
             }
         }
         let accounts: Vec<PublicKey> =
             transactions.iter().flat_map(|transaction| transaction.halves().map(|(star, _)| *star)).collect();
         let place = LshPlace {
-            cluster: CLUSTER,
+            cluster: cluster as u32,
             network: self.network,
             round,
-            previous: self.cluster.certified.1,
+            previous: self.clusters[cluster].certified.1,
             black_hole_height: naming.height,
             black_hole: naming.black_hole,
         };
         let sketch = self.compute.sketch(&naming.beacon, &accounts);
         let block = LshBlock::fold(place, members, transactions, proofs, sketch);
-        if let Some(current) = self.cluster.rounds.get_mut(&round) {
+        if let Some(current) = self.clusters[cluster].rounds.get_mut(&round) {
             current.sign(block.header.hash(), &mut self.out);
         }
-        self.cluster.phase = Phase::Signing { block: Box::new(block) };
+        self.clusters[cluster].phase = Phase::Signing { block: Box::new(block) };
     }
 
-    fn certify_lsh_block(&mut self, round: u64) -> bool {
-        let Some(current) = self.cluster.rounds.get_mut(&round) else { return false };
+    fn certify_lsh_block(&mut self, cluster: usize, round: u64) -> bool {
+        let Some(current) = self.clusters[cluster].rounds.get_mut(&round) else { return false };
         let Some(certificate) = current.certificate(&*self.compute, &mut self.faults) else { return false };
-        let Phase::Signing { block } = std::mem::replace(&mut self.cluster.phase, Phase::Agreeing) else {
+        let Phase::Signing { block } = std::mem::replace(&mut self.clusters[cluster].phase, Phase::Agreeing) else {
             return false;
         };
-        self.seal(Arc::new(SealedLshBlock { block: *block, certificate }));
+        let sealed = Arc::new(SealedLshBlock { block: *block, certificate });
+        self.give_to_bystanders(cluster, &sealed);
+        self.seal(cluster, sealed);
         true
     }
 
-    fn seal(&mut self, sealed: Arc<SealedLshBlock>) {
+    /// Validators without a seat in the round need the block too: each is given it by one member, another in each round, and fetches it where that
+    /// one fails.
+    fn give_to_bystanders(&mut self, cluster: usize, sealed: &SealedLshBlock) {
         let round = sealed.block.header.round();
-        self.pool.seal(round, &sealed.block.transactions);
+        let Some(committee) = self.clusters[cluster].naming(round).map(|naming| &naming.committee) else { return };
+        let Some(me) = committee.index_of(&self.public_key) else { return };
+        let turn = |validator: usize| (validator as u64).wrapping_add(round) as usize % committee.len() == me;
+        let bystanders = self.validators.members().iter().enumerate();
+        let mine: Vec<NodeIndex> = bystanders
+            .filter(|(validator, key)| turn(*validator) && committee.index_of(key).is_none())
+            .map(|(validator, _)| validator as NodeIndex)
+            .collect();
+        if !mine.is_empty() {
+            let mut bytes = Vec::with_capacity(sealed.block.header.contents_len_bytes() + 1024);
+            sealed.write(&mut bytes);
+            let message = Message::LshBlock(bytes);
+            mine.into_iter().for_each(|to| self.send(to, Priority::Bulk, &message));
+        }
+    }
+
+    fn seal(&mut self, cluster: usize, sealed: Arc<SealedLshBlock>) {
+        let round = sealed.block.header.round();
+        self.pools[cluster].seal(round, &sealed.block.transactions);
         self.proofs.settle(&sealed.block.misconduct);
-        self.cluster.advance(&sealed.block);
-        self.cluster.sealed.insert(round, sealed);
-        self.cluster_progress_us = self.now_us;
-        self.ahead.forget_through(Tier::Cluster(CLUSTER), round);
+        self.clusters[cluster].advance(&sealed.block);
+        self.clusters[cluster].sealed.insert(round, sealed);
+        self.clusters[cluster].progress_us = self.now_us;
+        self.ahead.forget_through(self.clusters[cluster].tier(), round);
     }
 
     /// Asks `from`, who has spoken of later rounds, for the LSH block this node lacks.
-    pub(crate) fn want_lsh_block(&mut self, from: NodeIndex, certified_round: u64) {
+    pub(crate) fn want_lsh_block(&mut self, cluster: usize, from: NodeIndex, certified_round: u64) {
         const ASK_AGAIN_US: u64 = 200_000;
-        let round = self.cluster.current();
+        let round = self.clusters[cluster].current();
         let asked =
-            self.cluster.asked.is_some_and(|(asked, at_us)| asked == round && self.now_us < at_us + ASK_AGAIN_US);
-        if certified_round < round || asked || self.cluster.naming(round).is_none() {
+            self.clusters[cluster].asked.is_some_and(|(asked, at_us)| asked == round && self.now_us < at_us + ASK_AGAIN_US);
+        if certified_round < round || asked || self.clusters[cluster].naming(round).is_none() {
             return;
         }
-        self.cluster.asked = Some((round, self.now_us));
-        self.send(from, Priority::Consensus, &Message::GetLshBlock { cluster: CLUSTER, round });
+        self.clusters[cluster].asked = Some((round, self.now_us));
+        self.send(from, Priority::Consensus, &Message::GetLshBlock { cluster: cluster as u32, round });
     }
 
     /// Serves a certified LSH block that is in no black hole yet; later the black hole itself is served.
     pub(crate) fn serve_lsh_block(&mut self, to: NodeIndex, cluster: u32, round: u64) {
-        let sealed = self.cluster.sealed.get(&round).filter(|_| cluster == CLUSTER);
+        let sealed = self.clusters.get(cluster as usize).and_then(|cluster| cluster.sealed.get(&round));
         match sealed {
             Some(sealed) => {
                 let mut bytes = Vec::with_capacity(sealed.block.header.contents_len_bytes() + 1024);
@@ -374,14 +419,39 @@ impl Node {
         }
     }
 
-    /// Takes a certified LSH block from a peer; its transactions are verified before anything is built on it.
-    pub(crate) fn take_lsh_block(&mut self, from: NodeIndex, bytes: &[u8]) {
-        // Decoding is work: only what was asked for is worth it. The round sits at bytes 16..24 of the header.
-        let current = self.cluster.current();
-        let asked = self.cluster.asked.is_some_and(|(round, _)| round == current);
-        if !asked || self.cluster.adopting.is_some() || bytes.get(16..24) != Some(&current.to_le_bytes()[..]) {
-            return;
+    /// Takes a certified LSH block from a peer. Decoding is work: only what was asked for, or what a member of the round gives to one that has no seat
+    /// in it, is worth it.
+    pub(crate) fn take_lsh_block(&mut self, from: NodeIndex, bytes: Vec<u8>) {
+        let Some((id, round)) = LshHeader::place_at(&bytes) else { return };
+        let cluster = id as usize;
+        let Some(own) = self.clusters.get(cluster) else { return };
+        let current = own.current();
+        if round == current && own.adopting.is_none() && own.asked.is_some_and(|(asked, _)| asked == current) {
+            return self.adopt_lsh_block(cluster, from, &bytes);
         }
+        let is_open = round >= current && own.naming(round).is_some() && !own.given.contains_key(&round);
+        let given = self.clusters.iter().flat_map(|cluster| cluster.given.values());
+        let has_room = given.map(|(_, bytes)| bytes.len()).sum::<usize>() + bytes.len() <= GIVEN_MAX_BYTES;
+        let (tier, me) = (own.tier(), self.index());
+        if is_open && has_room && self.has_seat(from, tier, round) && !self.has_seat(me, tier, round) {
+            self.clusters[cluster].given.insert(round, (from, bytes));
+        }
+    }
+
+    /// Takes up the next of the LSH blocks that were given to this node.
+    fn adopt_given(&mut self, cluster: usize) {
+        let own = &mut self.clusters[cluster];
+        let current = own.current();
+        own.given = own.given.split_off(&current);
+        if own.adopting.is_none()
+            && let Some((from, bytes)) = own.given.remove(&current)
+        {
+            self.adopt_lsh_block(cluster, from, &bytes);
+        }
+    }
+
+    /// Its transactions are verified before anything is built on it.
+    fn adopt_lsh_block(&mut self, cluster: usize, from: NodeIndex, bytes: &[u8]) {
         let mut reader = Reader::new(bytes);
         let sealed = match SealedLshBlock::read(&mut reader, self.network) {
             Ok(sealed) => sealed,
@@ -391,7 +461,7 @@ impl Node {
         if let Err(what) = self.check_lsh_header(&header, &sealed.certificate) {
             return self.blame(from, FaultKind::BadBlock(what));
         }
-        if header.previous != self.cluster.certified.1 {
+        if header.previous != self.clusters[cluster].certified.1 {
             return self.blame(from, FaultKind::BadBlock("LSH block does not follow the cluster's last one".into()));
         }
         if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
@@ -399,29 +469,30 @@ impl Node {
                 .blame(from, FaultKind::BadBlock("LSH block with a proof of misconduct that proves nothing".into()));
         }
         let sealed = Arc::new(sealed);
-        let unverified = sealed.block.transactions.iter().filter(|one| !self.pool.has_verified(one)).cloned().collect();
-        self.cluster.adopting = Some((sealed, from));
-        self.verify(Job::AdoptLshBlock(header.hash()), unverified);
+        let unverified = sealed.block.transactions.iter().filter(|one| !self.pools[cluster].has_verified(one)).cloned().collect();
+        self.clusters[cluster].adopting = Some((sealed, from));
+        self.verify(Job::AdoptLshBlock(cluster, header.hash()), unverified);
     }
 
-    pub(crate) fn lsh_block_verified(&mut self, hash: Hash, all_valid: bool) {
-        let Some((sealed, from)) = self.cluster.adopting.take_if(|(sealed, _)| sealed.block.header.hash() == hash)
+    pub(crate) fn lsh_block_verified(&mut self, cluster: usize, hash: Hash, all_valid: bool) {
+        let Some((sealed, from)) = self.clusters[cluster].adopting.take_if(|(sealed, _)| sealed.block.header.hash() == hash)
         else {
             return;
         };
         if !all_valid {
             return self.blame(from, FaultKind::BadBlock("LSH block with a transaction that does not verify".into()));
         }
-        self.seal(sealed);
-        self.cluster.asked = None;
+        self.seal(cluster, sealed);
+        self.clusters[cluster].asked = None;
     }
 
     /// Checks an LSH block's place and certificate, not its contents.
     pub(crate) fn check_lsh_header(&self, header: &LshHeader, certificate: &Certificate) -> Result<(), String> {
-        if header.cluster() != CLUSTER {
-            return Err(format!("LSH block of cluster {}, which this network does not have", header.cluster()));
-        }
-        let naming = self.cluster.naming(header.round()).ok_or("LSH block of a round that cannot be open")?;
+        let cluster = self
+            .clusters
+            .get(header.cluster() as usize)
+            .ok_or_else(|| format!("LSH block of cluster {}, which this network does not have", header.cluster()))?;
+        let naming = cluster.naming(header.round()).ok_or("LSH block of a round that cannot be open")?;
         if (header.black_hole_height(), header.black_hole) != (naming.height, naming.black_hole) {
             return Err("LSH block with the wrong last black hole".into());
         }
@@ -430,9 +501,9 @@ impl Node {
             .map_err(|error| error.to_string())
     }
 
-    /// Lets the cluster's rounds speak, and forget what black holes hold.
-    pub(crate) fn flush_cluster(&mut self, out: &mut Vec<Action>) {
-        for round in self.cluster.rounds.values_mut() {
+    /// Lets the clusters' rounds speak.
+    pub(crate) fn flush_clusters(&mut self, out: &mut Vec<Action>) {
+        for round in self.clusters.iter_mut().flat_map(|cluster| cluster.rounds.values_mut()) {
             round.flush(out, &mut self.faults);
         }
     }

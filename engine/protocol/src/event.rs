@@ -235,7 +235,7 @@ pub struct NodeStatus {
     /// Its hash.
     pub black_hole: Hash,
     /// Last certified round of the cluster.
-    pub cluster_round: u64,
+    pub cluster_rounds: Vec<u64>,
     /// Transactions waiting in the pool.
     pub pool: usize,
     /// Offers in the mailbox.

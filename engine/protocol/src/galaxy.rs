@@ -1,9 +1,9 @@
 //! The galaxy tier: validators agree on certified LSH blocks, apply them to the ledger, and certify black holes.
 
-use crate::cluster::{self, CLUSTER, Naming};
+use crate::cluster::{self, Naming};
 use crate::event::{Action, Fault, FaultKind};
 use crate::node::{Node, Tip};
-use crate::proposal::{BeaconRound, GalaxyProposal};
+use crate::proposal::{BeaconRound, GalaxyProposal, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
     BlackHole, BlackHolePlace, Certificate, Hash, Hasher, LshHeader, RoundId, SealedLshBlock, Tier,
@@ -70,7 +70,7 @@ impl Node {
     fn enter_galaxy_round(&mut self) -> bool {
         let height = self.tip.height + 1;
         let (tier, number) = (Tier::Galaxy, height);
-        let wanted = !self.cluster.sealed.is_empty()
+        let wanted = self.has_sealed()
             || self.is_called(tier, number, &self.validators, self.galaxy.entered_us)
             || self.journal.contains_key(&(tier, number));
         let me = self.validators.index_of(&self.public_key);
@@ -82,7 +82,10 @@ impl Node {
             nodes: self.directory.indices(&self.validators),
             committee: self.validators.clone(),
             me,
-            payload_max_bytes: GalaxyProposal::max_bytes(self.config.genesis.cluster_facilitators()),
+            payload_max_bytes: GalaxyProposal::max_bytes(
+                self.config.genesis.cluster_facilitators(),
+                self.config.genesis.clusters(),
+            ),
         };
         self.galaxy.round = Some(self.enter(seat));
         self.galaxy.entered_us = self.now_us;
@@ -91,13 +94,18 @@ impl Node {
 
     fn propose_to_galaxy(&mut self) {
         let patience_is_over = self.now_us >= self.galaxy.entered_us + JOIN_PATIENCE_US;
-        let ready = !self.cluster.sealed.is_empty() || patience_is_over;
+        let ready = self.has_sealed() || patience_is_over;
         let beacon = self.beacon_round();
         if let Some(round) = self.galaxy.round.as_mut().filter(|round| ready && !round.has_proposed()) {
-            let sealed = self.cluster.sealed.values();
+            let sealed = self.clusters.iter().flat_map(|cluster| cluster.sealed.values());
             let blocks = sealed.map(|sealed| (sealed.block.header, sealed.certificate.clone())).collect();
             round.propose(GalaxyProposal { proof: beacon.prove(&self.config.key), blocks }.encode());
         }
+    }
+
+    /// Whether any cluster has a certified LSH block that is in no black hole yet.
+    fn has_sealed(&self) -> bool {
+        self.clusters.iter().any(|cluster| !cluster.sealed.is_empty())
     }
 
     fn beacon_round(&self) -> BeaconRound {
@@ -108,13 +116,13 @@ impl Node {
         let Some(output) = self.galaxy.round.as_ref().and_then(Round::output) else { return false };
         let beacon_round = self.beacon_round();
         let mut outputs = Vec::new();
-        let mut named: BTreeMap<u64, LshHeader> = BTreeMap::new();
+        let mut named: BTreeMap<(u32, u64), LshHeader> = BTreeMap::new();
         let (mut certified, mut bad) = (Vec::new(), Vec::new());
         for (index, payload) in output {
             match self.read_galaxy_proposal(&beacon_round, *index, payload) {
                 Ok((output, blocks)) => {
                     outputs.push((*index, output));
-                    named.extend(blocks.iter().map(|(header, _)| (header.round(), *header)));
+                    named.extend(blocks.iter().map(|(header, _)| ((header.cluster(), header.round()), *header)));
                     certified.extend(blocks);
                 }
                 Err(what) => bad.extend(self.directory.index(self.validators.get(*index)).map(|node| (node, what))),
@@ -128,10 +136,12 @@ impl Node {
             self.compare_certificate(header, certificate);
         }
         let mut accepted: Vec<LshHeader> = Vec::new();
-        let (mut last, mut previous) = self.cluster.accepted;
-        while let Some(header) = named.get(&(last + 1)).filter(|header| header.previous == previous) {
-            accepted.push(*header);
-            (last, previous) = (header.round(), header.hash());
+        for (cluster, id) in self.clusters.iter().zip(0..) {
+            let (mut last, mut previous) = cluster.accepted;
+            while let Some(header) = named.get(&(id, last + 1)).filter(|header| header.previous == previous) {
+                accepted.push(*header);
+                (last, previous) = (header.round(), header.hash());
+            }
         }
         self.galaxy.phase = Phase::Gathering { beacon: beacon_round.next(&outputs), accepted };
         true
@@ -145,7 +155,8 @@ impl Node {
         index: usize,
         payload: &[u8],
     ) -> Result<(Hash, Vec<(LshHeader, Certificate)>), String> {
-        let proposal = GalaxyProposal::decode(payload, self.network).map_err(|error| error.to_string())?;
+        let proposal = GalaxyProposal::decode(payload, self.network, self.config.genesis.clusters())
+            .map_err(|error| error.to_string())?;
         let output = self
             .validators
             .get(index)
@@ -155,11 +166,16 @@ impl Node {
             // The very same bytes were checked when the block was sealed; a known header with another certificate was not.
             let is_known =
                 |sealed: &Arc<SealedLshBlock>| sealed.block.header == *header && sealed.certificate == *certificate;
-            if !self.cluster.sealed.get(&header.round()).is_some_and(is_known) {
+            if !self.sealed(header).is_some_and(is_known) {
                 self.check_lsh_header(header, certificate)?;
             }
         }
         Ok((output, proposal.blocks))
+    }
+
+    /// The certified LSH block that is here of a header's cluster and round.
+    fn sealed(&self, header: &LshHeader) -> Option<&Arc<SealedLshBlock>> {
+        self.clusters.get(header.cluster() as usize)?.sealed.get(&header.round())
     }
 
     fn fold_black_hole(&mut self) -> bool {
@@ -167,7 +183,7 @@ impl Node {
         let beacon = *beacon;
         let mut blocks: Vec<Arc<SealedLshBlock>> = Vec::with_capacity(accepted.len());
         for header in accepted {
-            match self.cluster.sealed.get(&header.round()).filter(|sealed| sealed.block.header == *header) {
+            match self.sealed(header).filter(|sealed| sealed.block.header == *header) {
                 Some(sealed) => blocks.push(sealed.clone()),
                 None => {
                     self.fetch_agreed_contents();
@@ -183,7 +199,7 @@ impl Node {
             previous: self.tip.hash,
             state: self.ledger.state(),
             beacon,
-            facilitators: self.next_facilitators(&beacon, blocks.iter().map(|sealed| sealed.block.header.round())),
+            facilitators: self.next_facilitators(&beacon, &blocks),
         };
         let black_hole = Arc::new(BlackHole::fold(place, blocks, application));
         let hash = black_hole.header.hash();
@@ -197,11 +213,13 @@ impl Node {
     /// Any validator that proposed has the contents of what it named; who signed the certificate has them too.
     fn fetch_agreed_contents(&mut self) {
         let Phase::Gathering { accepted, .. } = &self.galaxy.phase else { return };
-        let Some(last) = accepted.last().map(LshHeader::round) else { return };
+        let last: BTreeMap<u32, u64> = accepted.iter().map(|header| (header.cluster(), header.round())).collect();
         let connected: Vec<_> = self.peers.connected().collect();
         if !connected.is_empty() {
             let turn = (self.now_us / 100_000) as usize % connected.len();
-            self.want_lsh_block(connected[turn], last);
+            for (cluster, round) in last {
+                self.want_lsh_block(cluster as usize, connected[turn], round);
+            }
         }
     }
 
@@ -227,12 +245,12 @@ impl Node {
     }
 
     /// The hash over the facilitators that a black hole with this beacon names.
-    pub(crate) fn next_facilitators(&self, beacon: &Hash, accepted_rounds: impl Iterator<Item = u64>) -> Hash {
+    pub(crate) fn next_facilitators(&self, beacon: &Hash, accepted: &[Arc<SealedLshBlock>]) -> Hash {
         let mut hasher = Hasher::new(b"cst.faci");
-        for round in accepted_rounds {
-            let named = round + crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
-            let committee = cluster::draw(self, beacon, named);
-            hasher.update(&CLUSTER.to_le_bytes()).update(&named.to_le_bytes()).update(&committee.hash().0);
+        for header in accepted.iter().map(|sealed| &sealed.block.header) {
+            let (cluster, named) = (header.cluster(), header.round() + ROUNDS_AHEAD_OF_GALAXY);
+            let committee = cluster::draw(self, beacon, cluster, named);
+            hasher.update(&cluster.to_le_bytes()).update(&named.to_le_bytes()).update(&committee.hash().0);
         }
         hasher.finish()
     }
@@ -247,23 +265,21 @@ impl Node {
     pub(crate) fn settle_black_hole(&mut self, black_hole: &BlackHole) {
         let header = &black_hole.header;
         self.tip = Tip { height: header.height(), hash: header.hash(), beacon: header.beacon };
-        let mut last_round = self.cluster.accepted.0;
-        for sealed in &black_hole.lsh_blocks {
-            let round = sealed.block.header.round();
-            let named = round + crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
-            let committee = cluster::draw(self, &header.beacon, named);
+        for (sealed, outcomes) in black_hole.outcomes_by_block() {
+            let (id, round) = (sealed.block.header.cluster(), sealed.block.header.round());
+            let named = round + ROUNDS_AHEAD_OF_GALAXY;
+            let committee = cluster::draw(self, &header.beacon, id, named);
             let naming =
                 Naming { height: header.height(), black_hole: header.hash(), beacon: header.beacon, committee };
-            self.cluster.accept(&sealed.block, naming);
+            self.clusters[id as usize].accept(&sealed.block, naming);
+            self.pools[id as usize].settle(outcomes.into_iter(), round);
             self.proofs.settle(&sealed.block.misconduct);
-            self.retire(Tier::Cluster(CLUSTER), round);
-            last_round = round;
+            self.retire(Tier::Cluster(id), round);
         }
         self.retire(Tier::Galaxy, header.height());
         self.ahead.take_far();
         self.galaxy_progress_us = self.now_us;
         self.listen_again();
-        self.pool.settle(black_hole.outcomes(), last_round);
         for transaction in black_hole.transactions() {
             self.offers.settle(transaction);
         }

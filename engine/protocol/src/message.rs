@@ -5,14 +5,14 @@
 //!      0   1  kind
 //!      1   …  1 Round       tier (1 + 4), round (8), then the common subset's message
 //!             2 Share       tier (1 + 4), round (8), block hash (32), signature (64)
-//!             3 Status      height (8), cluster round (8), 1 if an answer is wanted
+//!             3 Status      height (8), 1 if an answer is wanted, the certified round of each cluster (8 each)
 //!             4 GetBlackHole  height (8)
 //!             5 GetLshBlock   cluster (4), round (8)
 //!             6 BlackHole     the record as the log keeps it
 //!             7 LshBlock      header, certificate, contents
 //! ```
 
-use constellation_chain::{Hash, Reader, Share, Signature, Tier, WireError};
+use constellation_chain::{CLUSTERS_MAX, Hash, Reader, Share, Signature, Tier, WireError};
 
 /// A message between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,10 @@ pub enum Message {
     Status {
         /// Height of the sender's last black hole.
         height: u64,
-        /// The sender's last certified cluster round.
-        cluster_round: u64,
         /// Whether the sender wants to know where the receiver stands.
         answer: bool,
+        /// The sender's last certified round of each cluster.
+        cluster_rounds: Vec<u64>,
     },
     /// Asks for a black hole.
     GetBlackHole {
@@ -99,11 +99,11 @@ impl Message {
                 out.extend_from_slice(&share.block.0);
                 out.extend_from_slice(&share.signature.0);
             }
-            Message::Status { height, cluster_round, answer } => {
+            Message::Status { height, answer, cluster_rounds } => {
                 out.push(STATUS);
                 out.extend_from_slice(&height.to_le_bytes());
-                out.extend_from_slice(&cluster_round.to_le_bytes());
                 out.push(u8::from(*answer));
+                cluster_rounds.iter().for_each(|round| out.extend_from_slice(&round.to_le_bytes()));
             }
             Message::GetBlackHole { height } => {
                 out.push(GET_BLACK_HOLE);
@@ -143,12 +143,12 @@ impl Message {
             },
             STATUS => Message::Status {
                 height: reader.u64()?,
-                cluster_round: reader.u64()?,
                 answer: match reader.u8()? {
                     0 => false,
                     1 => true,
                     value => return Err(WireError::Unknown { what: "answer", value: value.into() }.into()),
                 },
+                cluster_rounds: read_cluster_rounds(&mut reader)?,
             },
             GET_BLACK_HOLE => Message::GetBlackHole { height: reader.u64()? },
             GET_LSH_BLOCK => Message::GetLshBlock { cluster: reader.u32()?, round: reader.u64()? },
@@ -159,6 +159,17 @@ impl Message {
         reader.finish()?;
         Ok(message)
     }
+}
+
+fn read_cluster_rounds(reader: &mut Reader<'_>) -> Result<Vec<u64>, WireError> {
+    let mut rounds = Vec::new();
+    while !reader.is_empty() {
+        if rounds.len() == CLUSTERS_MAX as usize {
+            return Err(WireError::LeftOver(reader.rest().len()));
+        }
+        rounds.push(reader.u64()?);
+    }
+    Ok(rounds)
 }
 
 #[cfg(test)]
@@ -177,11 +188,8 @@ mod tests {
             (tier, any::<u64>(), any::<[u8; 32]>()).prop_map(|(tier, round, block)| {
                 Message::Share { tier, round, share: Share { block: Hash(block), signature: Signature([7; 64]) } }
             }),
-            (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(height, cluster_round, answer)| Message::Status {
-                height,
-                cluster_round,
-                answer
-            }),
+            (any::<u64>(), any::<bool>(), prop::collection::vec(any::<u64>(), 0..9))
+                .prop_map(|(height, answer, cluster_rounds)| Message::Status { height, answer, cluster_rounds }),
             any::<u64>().prop_map(|height| Message::GetBlackHole { height }),
             (any::<u32>(), any::<u64>()).prop_map(|(cluster, round)| Message::GetLshBlock { cluster, round }),
             bytes.clone().prop_map(Message::BlackHole),

@@ -49,8 +49,8 @@ impl Proofs {
 impl Node {
     /// Takes over what the open rounds have found.
     pub(crate) fn keep_proofs_of_rounds(&mut self) {
-        let rounds = self.cluster.rounds.values_mut().chain(self.galaxy.rounds_mut());
-        let found: Vec<Misconduct> = rounds.flat_map(Round::take_proofs).collect();
+        let rounds = self.clusters.iter_mut().flat_map(|cluster| cluster.rounds.values_mut());
+        let found: Vec<Misconduct> = rounds.chain(self.galaxy.rounds_mut()).flat_map(Round::take_proofs).collect();
         found.into_iter().for_each(|proof| self.keep_proof(proof));
     }
 
@@ -67,7 +67,8 @@ impl Node {
 
     /// Holds a block's certificate against the shares that this node was sent.
     pub(crate) fn compare_certificate(&mut self, header: &LshHeader, certificate: &Certificate) {
-        if let Some(round) = self.cluster.rounds.get_mut(&header.round()) {
+        let cluster = self.clusters.get_mut(header.cluster() as usize);
+        if let Some(round) = cluster.and_then(|cluster| cluster.rounds.get_mut(&header.round())) {
             round.compare(header.hash(), certificate);
         }
     }

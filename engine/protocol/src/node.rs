@@ -2,10 +2,11 @@
 
 use crate::ahead::Ahead;
 use crate::catch_up::{CatchUp, Peers};
-use crate::cluster::{self, CLUSTER, Cluster, Naming};
+use crate::cluster::{self, Cluster, Naming};
 use crate::config::{Config, ConfigError};
 use crate::event::{
     Action, Answer, Compute, Event, Fault, FaultKind, NodeIndex, NodeStatus, Priority, Query, StarAnswer,
+    TransactionState,
 };
 use crate::galaxy::Galaxy;
 use crate::journal::JournalRecord;
@@ -18,6 +19,7 @@ use crate::silence::Silence;
 use constellation_acs::JournalEntry;
 use constellation_chain::{
     BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction,
+    home_cluster,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,8 +72,10 @@ struct Served {
 /// What a verification was for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Job {
-    ClusterRound(u64),
-    AdoptLshBlock(Hash),
+    /// Of a cluster.
+    ClusterRound(usize, u64),
+    /// Of a cluster, by its hash.
+    AdoptLshBlock(usize, Hash),
     BlackHoles,
 }
 
@@ -104,10 +108,11 @@ pub struct Node {
     pub(crate) now_us: u64,
     pub(crate) tip: Tip,
     pub(crate) ledger: Ledger,
-    pub(crate) pool: Pool,
+    /// Of each cluster: what its stars initiate.
+    pub(crate) pools: Vec<Pool>,
     pub(crate) offers: Offers,
     pub(crate) proofs: Proofs,
-    pub(crate) cluster: Cluster,
+    pub(crate) clusters: Vec<Cluster>,
     pub(crate) galaxy: Galaxy,
     pub(crate) catch_up: CatchUp,
     pub(crate) peers: Peers,
@@ -117,7 +122,6 @@ pub struct Node {
     pub(crate) out: Vec<Action>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) dropped: Vec<Dropped>,
-    pub(crate) cluster_progress_us: u64,
     pub(crate) galaxy_progress_us: u64,
     pub(crate) silence: Option<Silence>,
     served: HashMap<NodeIndex, Served>,
@@ -148,7 +152,11 @@ impl Node {
         let indices = validators.members().iter().zip(0..).map(|(key, index)| (*key, index)).collect();
         let hash = genesis.hash();
         let naming = Naming { height: 0, black_hole: hash, beacon: hash, committee: validators.clone() };
-        let committees = std::array::from_fn(|index| cluster::draw_from(&config, &hash, index as u64 + 1));
+        let first = |id: u32| {
+            let committees = std::array::from_fn(|index| cluster::draw_from(&config, &hash, id, index as u64 + 1));
+            Cluster::new(id, naming.clone(), committees)
+        };
+        let clusters: Vec<Cluster> = (0..genesis.clusters()).map(first).collect();
         Node {
             compute,
             public_key,
@@ -158,10 +166,10 @@ impl Node {
             now_us: 0,
             tip: Tip { height: 0, hash, beacon: hash },
             ledger: Ledger::new(&genesis),
-            pool: Pool::default(),
+            pools: clusters.iter().map(|_| Pool::default()).collect(),
             offers: Offers::default(),
             proofs: Proofs::default(),
-            cluster: Cluster::new(naming, committees),
+            clusters,
             galaxy: Galaxy::new(),
             catch_up: CatchUp::default(),
             peers: Peers::default(),
@@ -170,7 +178,6 @@ impl Node {
             out: Vec::new(),
             faults: Vec::new(),
             dropped: Vec::new(),
-            cluster_progress_us: 0,
             galaxy_progress_us: 0,
             silence: None,
             served: HashMap::new(),
@@ -201,7 +208,7 @@ impl Node {
     pub fn restore(&mut self, records: impl IntoIterator<Item = JournalRecord>) {
         for record in records {
             let settled = match record.tier {
-                Tier::Cluster(_) => self.cluster.accepted.0,
+                Tier::Cluster(id) => self.clusters.get(id as usize).map_or(u64::MAX, |cluster| cluster.accepted.0),
                 Tier::Galaxy => self.tip.height,
             };
             if record.round > settled {
@@ -220,9 +227,14 @@ impl Node {
         &self.ledger
     }
 
-    /// The last certified round of the cluster.
-    pub fn certified_round(&self) -> u64 {
-        self.cluster.certified.0
+    /// The last certified round of each cluster.
+    pub fn certified_rounds(&self) -> Vec<u64> {
+        self.clusters.iter().map(|cluster| cluster.certified.0).collect()
+    }
+
+    /// The cluster that orders what a star initiates.
+    pub(crate) fn home(&self, star: &PublicKey) -> usize {
+        home_cluster(star, self.clusters.len() as u32) as usize
     }
 
     /// Height and hash of the last black hole.
@@ -277,7 +289,7 @@ impl Node {
             self.tick();
         }
         loop {
-            while !self.halted && (self.progress_catch_up() | self.progress_cluster() | self.progress_galaxy()) {}
+            while !self.halted && (self.progress_catch_up() | self.progress_clusters() | self.progress_galaxy()) {}
             // Votes that a round says to itself can complete it: a committee of one decides alone.
             if self.halted || !self.flush_rounds() {
                 break;
@@ -293,7 +305,7 @@ impl Node {
     fn flush_rounds(&mut self) -> bool {
         let mut out = std::mem::take(&mut self.out);
         let before = out.len();
-        self.flush_cluster(&mut out);
+        self.flush_clusters(&mut out);
         for round in self.galaxy.rounds_mut() {
             round.flush(&mut out, &mut self.faults);
         }
@@ -304,18 +316,22 @@ impl Node {
 
     fn tick(&mut self) {
         self.next_tick_us = self.now_us + TICK_US;
-        for round in self.cluster.rounds.values_mut().chain(self.galaxy.rounds_mut()) {
+        let rounds = self.clusters.iter_mut().flat_map(|cluster| cluster.rounds.values_mut());
+        for round in rounds.chain(self.galaxy.rounds_mut()) {
             round.tick();
         }
         self.ask_for_black_holes();
         if self.now_us >= self.next_expire_us {
             self.next_expire_us = self.now_us + EXPIRE_US;
-            self.pool.expire(self.now_us.saturating_sub(self.config.pool_ttl_us), &mut self.dropped);
+            let oldest_us = self.now_us.saturating_sub(self.config.pool_ttl_us);
+            self.pools.iter_mut().for_each(|pool| pool.expire(oldest_us, &mut self.dropped));
             self.offers.expire(self.now_us);
         }
         let is_late = |since_us: u64| self.now_us >= since_us.saturating_add(STALLED_US);
         let stalled = self.galaxy.round().is_some() && is_late(self.galaxy_progress_us)
-            || self.cluster.rounds.contains_key(&self.cluster.current()) && is_late(self.cluster_progress_us)
+            || self.clusters.iter().any(|cluster| {
+                cluster.rounds.contains_key(&cluster.current()) && is_late(cluster.progress_us)
+            })
             || self.silence.is_some();
         if stalled && self.now_us >= self.next_status_us {
             self.next_status_us = self.now_us + STALLED_US;
@@ -336,7 +352,7 @@ impl Node {
             }
         }
         match tier {
-            Tier::Cluster(_) => self.cluster_progress_us = self.now_us,
+            Tier::Cluster(id) => self.clusters[id as usize].progress_us = self.now_us,
             Tier::Galaxy => self.galaxy_progress_us = self.now_us,
         }
         round
@@ -361,7 +377,7 @@ impl Node {
             Message::Share { tier, round, share } => {
                 self.take_round_message(from, (tier, round), RoundMessage::Share(share), bytes.len());
             }
-            Message::Status { height, cluster_round, answer } => self.take_status(from, height, cluster_round, answer),
+            Message::Status { height, answer, cluster_rounds } => self.take_status(from, height, &cluster_rounds, answer),
             Message::GetBlackHole { height } => {
                 if (1..=self.tip.height).contains(&height) && self.may_serve(from, 1) {
                     self.out.push(Action::Serve { to: from, height });
@@ -373,7 +389,7 @@ impl Node {
                 }
             }
             Message::BlackHole(bytes) => self.take_black_hole(from, &bytes),
-            Message::LshBlock(bytes) => self.take_lsh_block(from, &bytes),
+            Message::LshBlock(bytes) => self.take_lsh_block(from, bytes),
         }
     }
 
@@ -385,12 +401,14 @@ impl Node {
         len_bytes: usize,
     ) {
         let current = match tier {
-            Tier::Cluster(CLUSTER) => self.cluster.current(),
+            Tier::Cluster(id) => match self.clusters.get(id as usize) {
+                Some(cluster) => cluster.current(),
+                None => return self.blame(from, FaultKind::NoSeat { tier, round: number }),
+            },
             Tier::Galaxy => self.tip.height + 1,
-            Tier::Cluster(_) => return self.blame(from, FaultKind::NoSeat { tier, round: number }),
         };
         let round = match tier {
-            Tier::Cluster(_) => self.cluster.rounds.get_mut(&number),
+            Tier::Cluster(id) => self.clusters[id as usize].rounds.get_mut(&number),
             Tier::Galaxy => self.galaxy.rounds_mut().find(|round| round.number() == number),
         };
         if let Some(round) = round {
@@ -410,16 +428,16 @@ impl Node {
         // before that.
         if number > current {
             match tier {
-                Tier::Cluster(_) => self.want_lsh_block(from, number.saturating_sub(2)),
+                Tier::Cluster(id) => self.want_lsh_block(id as usize, from, number.saturating_sub(2)),
                 Tier::Galaxy => self.peers.reached(from, number - 1),
             }
         }
     }
 
     /// Whether `node` has a seat in a round; a round whose committee this node does not know yet is open to all.
-    fn has_seat(&self, node: NodeIndex, tier: Tier, number: u64) -> bool {
+    pub(crate) fn has_seat(&self, node: NodeIndex, tier: Tier, number: u64) -> bool {
         let committee = match tier {
-            Tier::Cluster(_) => self.cluster.naming(number).map(|naming| &naming.committee),
+            Tier::Cluster(id) => self.clusters[id as usize].naming(number).map(|naming| &naming.committee),
             Tier::Galaxy => Some(&self.validators),
         };
         let key = self.validators.get(usize::from(node));
@@ -436,19 +454,23 @@ impl Node {
         served.count <= SERVED_MAX
     }
 
-    fn take_status(&mut self, from: NodeIndex, height: u64, cluster_round: u64, answer: bool) {
+    fn take_status(&mut self, from: NodeIndex, height: u64, cluster_rounds: &[u64], answer: bool) {
         self.peers.reached(from, height);
         if let Some(silence) = &mut self.silence {
             silence.hear(from, height);
         }
         self.listen_again();
-        self.want_lsh_block(from, cluster_round);
+        for (cluster, round) in (0..self.clusters.len()).zip(cluster_rounds) {
+            self.want_lsh_block(cluster, from, *round);
+        }
         let due = self.resent_us.get(&from).is_none_or(|&at_us| self.now_us >= at_us + RESEND_US);
         if due {
             self.resent_us.insert(from, self.now_us);
             let mut out = std::mem::take(&mut self.out);
-            for round in self.cluster.rounds.values().filter(|round| round.number() > cluster_round) {
-                round.resend_to(from, &mut out);
+            for (cluster, certified) in self.clusters.iter().zip(cluster_rounds) {
+                for round in cluster.rounds.values().filter(|round| round.number() > *certified) {
+                    round.resend_to(from, &mut out);
+                }
             }
             for round in self.galaxy.rounds_mut().filter(|round| round.number() > height) {
                 round.resend_to(from, &mut out);
@@ -461,7 +483,7 @@ impl Node {
     }
 
     pub(crate) fn send_status(&mut self, to: NodeIndex, answer: bool) {
-        let status = Message::Status { height: self.tip.height, cluster_round: self.cluster.certified.0, answer };
+        let status = Message::Status { height: self.tip.height, answer, cluster_rounds: self.certified_rounds() };
         self.send(to, Priority::Consensus, &status);
     }
 
@@ -494,18 +516,22 @@ impl Node {
         let Some((job, count)) = self.jobs.remove(&id) else { return };
         let all_valid = verdicts.len() == count && verdicts.iter().all(|valid| *valid);
         match job {
-            Job::ClusterRound(round) => self.cluster_round_verified(round, verdicts),
-            Job::AdoptLshBlock(hash) => self.lsh_block_verified(hash, all_valid),
+            Job::ClusterRound(cluster, round) => self.cluster_round_verified(cluster, round, verdicts),
+            Job::AdoptLshBlock(cluster, hash) => self.lsh_block_verified(cluster, hash, all_valid),
             Job::BlackHoles => self.black_holes_verified(verdicts),
         }
     }
 
     fn admit(&mut self, transactions: Vec<Arc<Transaction>>) -> Vec<crate::Admission> {
-        self.pool.look_ahead(&transactions, &self.ledger);
+        let homes: Vec<usize> = transactions.iter().map(|transaction| self.home(&transaction.initiator())).collect();
+        for (cluster, pool) in self.pools.iter().enumerate().filter(|(cluster, _)| homes.contains(cluster)) {
+            let own = transactions.iter().zip(&homes).filter(|(_, home)| **home == cluster);
+            pool.look_ahead(own.map(|(transaction, _)| transaction), &self.ledger);
+        }
         let mut admissions = Vec::with_capacity(transactions.len());
         let mut fresh = Vec::with_capacity(transactions.len());
-        for transaction in transactions {
-            let admission = self.pool.admit(transaction.clone(), &self.ledger, &self.config, self.now_us);
+        for (transaction, home) in transactions.into_iter().zip(homes) {
+            let admission = self.pools[home].admit(transaction.clone(), &self.ledger, &self.config, self.now_us);
             if admission == crate::Admission::Admitted {
                 fresh.push(transaction);
             }
@@ -528,15 +554,19 @@ impl Node {
                     height: self.tip.height,
                 })
             }
-            Query::Transaction(id) => Answer::Transaction(self.pool.state_of(&id)),
+            Query::Transaction(id) => {
+                let states = self.pools.iter().map(|pool| pool.state_of(&id));
+                let known = states.into_iter().find(|state| *state != TransactionState::Unknown);
+                Answer::Transaction(known.unwrap_or(TransactionState::Unknown))
+            },
             Query::Offers(star) => Answer::Offers(self.offers.waiting_for(&star)),
             Query::Status => Answer::Status(NodeStatus {
                 network_id: self.network,
                 public_key: self.public_key,
                 height: self.tip.height,
                 black_hole: self.tip.hash,
-                cluster_round: self.cluster.certified.0,
-                pool: self.pool.waiting_count(),
+                cluster_rounds: self.certified_rounds(),
+                pool: self.pools.iter().map(Pool::waiting_count).sum(),
                 offers: self.offers.len(),
                 accounts: self.ledger.account_count(),
                 peers_connected: self.peers.connected_count(),

@@ -97,12 +97,12 @@ pub(crate) type Dropped = (Hash, Option<Reason>);
 
 impl Pool {
     /// Looks up all that admitting these transactions will look up one by one: what many look-ups wait for comes from memory together.
-    pub fn look_ahead(&self, transactions: &[Arc<Transaction>], ledger: &Ledger) {
-        let is_here = |one: &Arc<Transaction>| self.entries.contains_key(&one.id());
-        let has_queue = |one: &Arc<Transaction>| self.places.contains_key(&one.initiator());
-        black_box(transactions.iter().filter(|one| is_here(one)).count());
-        black_box(transactions.iter().filter(|one| has_queue(one)).count());
-        ledger.look_ahead(transactions.iter().map(|one| &**one));
+    pub fn look_ahead<'a>(&self, transactions: impl Iterator<Item = &'a Arc<Transaction>> + Clone, ledger: &Ledger) {
+        let is_here = |one: &&Arc<Transaction>| self.entries.contains_key(&one.id());
+        let has_queue = |one: &&Arc<Transaction>| self.places.contains_key(&one.initiator());
+        black_box(transactions.clone().filter(is_here).count());
+        black_box(transactions.clone().filter(has_queue).count());
+        ledger.look_ahead(transactions.map(|one| &**one));
     }
 
     /// Takes a transaction whose signatures hold.

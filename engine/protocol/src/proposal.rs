@@ -80,10 +80,10 @@ pub(crate) struct GalaxyProposal {
 }
 
 impl GalaxyProposal {
-    /// The longest proposal there can be: `facilitators` sign each of the blocks.
-    pub fn max_bytes(facilitators: usize) -> usize {
+    /// The longest proposal there can be: `facilitators` sign each of the blocks of `clusters` clusters.
+    pub fn max_bytes(facilitators: usize, clusters: u32) -> usize {
         let block = size_of::<LshHeader>() + 16 + 64 * facilitators;
-        vrf::PROOF_LEN_BYTES + ROUNDS_AHEAD_OF_GALAXY as usize * block
+        vrf::PROOF_LEN_BYTES + blocks_max(clusters) * block
     }
 
     pub fn encode(&self) -> Arc<[u8]> {
@@ -95,18 +95,23 @@ impl GalaxyProposal {
         out.into()
     }
 
-    pub fn decode(bytes: &[u8], network: NetworkId) -> Result<Self, LshBlockError> {
+    pub fn decode(bytes: &[u8], network: NetworkId, clusters: u32) -> Result<Self, LshBlockError> {
         let mut reader = Reader::new(bytes);
         let proof = *reader.view()?;
         let mut blocks = Vec::new();
         while !reader.is_empty() {
-            if blocks.len() as u64 == ROUNDS_AHEAD_OF_GALAXY {
+            if blocks.len() == blocks_max(clusters) {
                 return Err(WireError::LeftOver(reader.rest().len()).into());
             }
             blocks.push((LshHeader::read(&mut reader, network)?, Certificate::read(&mut reader)?));
         }
         Ok(GalaxyProposal { proof, blocks })
     }
+}
+
+/// LSH blocks that one black hole can take.
+fn blocks_max(clusters: u32) -> usize {
+    ROUNDS_AHEAD_OF_GALAXY as usize * clusters as usize
 }
 
 /// The beacon's chain: each step mixes in the verifiable outputs of the round's accepted proposals.
@@ -158,7 +163,7 @@ mod tests {
                 let transactions: Vec<_> = proposal.transactions.into_iter().map(|(one, _)| one).collect();
                 prop_assert_eq!(&*ClusterProposal::encode(&proposal.proofs, &transactions), &bytes[..]);
             }
-            if let Ok(proposal) = GalaxyProposal::decode(&bytes, network) {
+            if let Ok(proposal) = GalaxyProposal::decode(&bytes, network, 1) {
                 prop_assert_eq!(&*proposal.encode(), &bytes[..]);
             }
         }
@@ -173,9 +178,9 @@ mod tests {
         };
         let block = (header, Certificate::from_shares(&Default::default()));
         let with = |count| GalaxyProposal { proof: [7; 80], blocks: vec![block.clone(); count] }.encode();
-        let most = ROUNDS_AHEAD_OF_GALAXY as usize;
-        assert!(GalaxyProposal::decode(&with(most), NetworkId::default()).is_ok());
-        assert!(GalaxyProposal::decode(&with(most + 1), NetworkId::default()).is_err());
-        assert!(with(most).len() <= GalaxyProposal::max_bytes(0));
+        let most = 2 * ROUNDS_AHEAD_OF_GALAXY as usize;
+        assert!(GalaxyProposal::decode(&with(most), NetworkId::default(), 2).is_ok());
+        assert!(GalaxyProposal::decode(&with(most + 1), NetworkId::default(), 2).is_err());
+        assert!(with(most).len() <= GalaxyProposal::max_bytes(0, 2));
     }
 }

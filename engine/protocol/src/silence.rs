@@ -1,6 +1,7 @@
 //! The silence of a node that lost its journal: it follows the chain, but says nothing in any round in which it may have spoken already,
 //! since it cannot know what it said there.
 
+use crate::cluster::Cluster;
 use crate::event::NodeIndex;
 use crate::node::Node;
 use crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
@@ -14,8 +15,8 @@ const SILENT_HEIGHTS: u64 = 2;
 pub(crate) struct Silence {
     /// The first height each peer told of.
     heard: BTreeMap<NodeIndex, u64>,
-    /// Cluster rounds up to this one stay silent; all of them, and the galaxy's, until the heights are passed.
-    cluster_through: u64,
+    /// Of each cluster, the round up to which it stays silent; in all of them, and in the galaxy's, until this is known.
+    clusters_through: Option<Vec<u64>>,
 }
 
 impl Silence {
@@ -30,15 +31,15 @@ impl Node {
     /// network has passed them all. A galaxy of one has nobody to contradict.
     pub fn sit_out(&mut self) {
         if self.validators.len() > 1 {
-            self.silence = Some(Silence { heard: BTreeMap::new(), cluster_through: u64::MAX });
+            self.silence = Some(Silence { heard: BTreeMap::new(), clusters_through: None });
         }
     }
 
     /// Whether this node may have spoken in a round and does not know what it said.
     pub(crate) fn is_silent(&self, tier: Tier, number: u64) -> bool {
         self.silence.as_ref().is_some_and(|silence| match tier {
-            Tier::Cluster(_) => number <= silence.cluster_through,
-            Tier::Galaxy => silence.cluster_through == u64::MAX,
+            Tier::Cluster(id) => silence.clusters_through.as_ref().is_none_or(|through| number <= through[id as usize]),
+            Tier::Galaxy => silence.clusters_through.is_none(),
         })
     }
 
@@ -47,16 +48,17 @@ impl Node {
     /// past the cluster's accepted one all cluster rounds. A liar who tells of a height far ahead keeps this one node silent, and no other.
     pub(crate) fn listen_again(&mut self) {
         let wanted = self.validators.quorum().min(self.validators.len() - 1);
-        let (height, accepted) = (self.tip.height, self.cluster.accepted.0);
+        let height = self.tip.height;
         let Some(silence) = &mut self.silence else { return };
-        if silence.cluster_through != u64::MAX {
-            if accepted >= silence.cluster_through {
+        if let Some(through) = &silence.clusters_through {
+            if self.clusters.iter().zip(through).all(|(cluster, through)| cluster.accepted.0 >= *through) {
                 self.silence = None;
             }
         } else if silence.heard.len() >= wanted
             && silence.heard.values().max().is_some_and(|&highest| height >= highest.saturating_add(SILENT_HEIGHTS))
         {
-            silence.cluster_through = accepted + ROUNDS_AHEAD_OF_GALAXY;
+            let through = |cluster: &Cluster| cluster.accepted.0 + ROUNDS_AHEAD_OF_GALAXY;
+            silence.clusters_through = Some(self.clusters.iter().map(through).collect());
         }
     }
 }

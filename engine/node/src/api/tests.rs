@@ -103,7 +103,7 @@ fn status() -> NodeStatus {
         public_key: bob().public_key(),
         height: 9,
         black_hole: Hash([4; 32]),
-        cluster_round: 11,
+        cluster_rounds: vec![11],
         pool: 5,
         offers: 1,
         accounts: 2,

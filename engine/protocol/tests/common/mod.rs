@@ -30,7 +30,12 @@ pub fn engine() -> Arc<dyn Compute> {
 
 /// A network of so many nodes, of which `seats` are a round's facilitators.
 pub fn network(seed: u64, nodes: usize, seats: usize, stars: usize) -> Network {
-    Network::new(Options { seed, nodes, seats, stars }, engine())
+    clustered(seed, nodes, (1, seats), stars)
+}
+
+/// The same with several clusters, of so many seats each.
+pub fn clustered(seed: u64, nodes: usize, (clusters, seats): (u32, usize), stars: usize) -> Network {
+    Network::new(Options { seed, nodes, seats, clusters, stars }, engine())
 }
 
 /// All logs hold and agree, and nobody honest contradicted itself or was blamed.

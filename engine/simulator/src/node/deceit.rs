@@ -183,9 +183,10 @@ fn lie(message: Message, network: NetworkId, key: &SecretKey, chance: &mut Chanc
             }
             Message::Share { tier, round, share }
         }
-        Message::Status { height, cluster_round, answer } => {
+        Message::Status { height, answer, cluster_rounds } => {
             let ahead = chance.pick(&[0, 1, 100, u64::MAX / 2]);
-            Message::Status { height: height + ahead, cluster_round: cluster_round + ahead, answer }
+            let cluster_rounds = cluster_rounds.into_iter().map(|round| round + ahead).collect();
+            Message::Status { height: height + ahead, answer, cluster_rounds }
         }
         Message::BlackHole(bytes) => Message::BlackHole(spoilt(bytes, chance)),
         Message::LshBlock(bytes) => Message::LshBlock(spoilt(bytes, chance)),

@@ -1,6 +1,6 @@
 //! What the nodes' logs hold, and whether they hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use constellation_chain::{BlackHole, Hash, Misconduct, NetworkId, PublicKey, Reader, Transaction, elect_facilitators};
@@ -70,23 +70,24 @@ impl Network {
             height => log[height as usize - 1].0.header.beacon,
         };
         let mut lacking = Vec::new();
-        let mut before = BTreeSet::new();
+        let mut before: BTreeMap<u32, BTreeSet<Hash>> = BTreeMap::new();
         for sealed in log.iter().flat_map(|(black_hole, _)| &black_hole.lsh_blocks) {
             let header = &sealed.block.header;
             let (beacon, seats) = (beacon_at(header.black_hole_height()), self.genesis.cluster_facilitators());
             let committee = elect_facilitators(&beacon, header.cluster(), header.round(), &candidates, seats);
             let own: BTreeSet<Hash> = sealed.block.transactions.iter().map(|transaction| transaction.id()).collect();
-            if !own.is_disjoint(&before) {
+            let before = before.entry(header.cluster()).or_default();
+            if !own.is_disjoint(before) {
                 lacking.push(header.round());
             }
-            let held = &own | &before;
+            let held = &own | &*before;
             for proposer in header.proposers().iter().filter_map(|index| committee.get(index)) {
-                let proposed = self.proposed.get(&(header.round(), *proposer));
+                let proposed = self.proposed.get(&(header.cluster(), header.round(), *proposer));
                 if proposed.is_some_and(|proposed| !proposed.is_subset(&held)) {
                     lacking.push(header.round());
                 }
             }
-            before = own;
+            *before = own;
         }
         lacking
     }

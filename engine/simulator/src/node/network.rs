@@ -38,6 +38,8 @@ pub struct Options {
     pub nodes: usize,
     /// How many of them are a round's facilitators.
     pub seats: usize,
+    /// Star clusters.
+    pub clusters: u32,
     /// Stars with a million each.
     pub stars: usize,
 }
@@ -76,6 +78,8 @@ pub struct Network {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Requests of honest nodes for LSH blocks.
+    pub lsh_blocks_asked: u64,
     /// Bytes that deceiving nodes sent.
     pub deceit_bytes: u64,
     /// Actions that each node has carried out, ever.
@@ -105,19 +109,21 @@ pub struct Network {
     /// From the first submission to the first log, by transaction.
     latencies_us: BTreeMap<Hash, u64>,
     verdicts: HashMap<Hash, bool>,
-    /// What each honest facilitator proposed, by round and key.
-    pub(super) proposed: HashMap<(u64, PublicKey), BTreeSet<Hash>>,
+    /// What each honest facilitator proposed, by cluster, round and key.
+    pub(super) proposed: HashMap<(u32, u64, PublicKey), BTreeSet<Hash>>,
 }
 
 impl Network {
     /// A network with all nodes up.
     pub fn new(options: Options, compute: Arc<dyn Compute>) -> Self {
-        let Options { seed, nodes: count, seats, stars } = options;
+        let Options { seed, nodes: count, seats, clusters, stars } = options;
         let keys: Vec<SecretKey> = (0..count).map(|index| SecretKey::from_seed([100 + index as u8; 32])).collect();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 7000));
         let nodes = keys.iter().map(|key| GenesisNode { public_key: key.public_key(), address }).collect();
         let stars = (0..stars).map(|star| GenesisStar { public_key: star_key(star).public_key(), balance: 1_000_000 });
-        let genesis = Genesis::new("simulation", seats, nodes, stars.collect()).expect("a genesis of distinct keys");
+        let genesis = Genesis::new("simulation", seats, nodes, stars.collect())
+            .and_then(|genesis| genesis.with_clusters(clusters))
+            .expect("a genesis of distinct keys");
         let mut network = Network {
             chance: Chance::new(seed),
             disks: (0..count).map(|_| Disk::default()).collect(),
@@ -126,6 +132,7 @@ impl Network {
             faults: Vec::new(),
             messages: 0,
             bytes: 0,
+            lsh_blocks_asked: 0,
             deceit_bytes: 0,
             actions: vec![0; count],
             latency_min_us: LATENCY_MIN_US,
@@ -339,6 +346,7 @@ impl Network {
                 {
                     self.watch.on_send(index, &message);
                     self.note_proposal(index, &message);
+                    self.lsh_blocks_asked += u64::from(matches!(message, Message::GetLshBlock { .. }));
                 }
                 self.send(index, to as usize, &bytes);
                 *last_sent = Some(bytes);
@@ -432,13 +440,14 @@ impl Network {
     }
 
     fn note_proposal(&mut self, index: usize, message: &Message) {
-        let Message::Round { tier: Tier::Cluster(_), round, message } = message else { return };
+        let Message::Round { tier: Tier::Cluster(cluster), round, message } = message else { return };
         if let SubsetMessage::Payload { payload, .. } = message {
             // Its own comes first; what it sends later is other proposers', for those who lack it.
             let (key, network) = (self.keys[index].public_key(), self.genesis.network_id());
-            if let Entry::Vacant(entry) = self.proposed.entry((*round, key)) {
+            if let Entry::Vacant(entry) = self.proposed.entry((*cluster, *round, key)) {
                 entry.insert(ids_in(payload, network));
-                let certified = self.running[index].as_ref().map(|running| running.node.certified_round());
+                let certified =
+                    self.running[index].as_ref().map(|running| running.node.certified_rounds()[*cluster as usize]);
                 self.proposals_ahead += u64::from(certified.is_some_and(|certified| certified + 1 < *round));
             }
         }

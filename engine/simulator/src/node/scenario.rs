@@ -73,7 +73,7 @@ impl Scenario {
     /// Runs it; `compute` checks the signatures.
     pub fn run(&self, compute: Arc<dyn Compute>) -> Outcome {
         let (seed, nodes) = (self.seed(), self.nodes());
-        let options = Options { seed, nodes, seats: nodes, stars: STARS };
+        let options = Options { seed, nodes, seats: nodes, clusters: 1, stars: STARS };
         let mut run =
             Run { scenario: *self, network: Network::new(options, compute), stars: Stars::new(STARS), kills: 0 };
         let violation = run.run().err();
