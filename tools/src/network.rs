@@ -54,11 +54,13 @@ impl NewNode {
     }
 }
 
-/// The genesis of a new network over `nodes`. All of them are facilitators: a smaller committee would bear fewer faults than the galaxy, and until
+/// The genesis of a new network over `nodes`. All of them are facilitators of every cluster: a smaller committee would bear fewer faults than the galaxy, and until
 /// the safety gate of the election computes by how much, no tool makes one.
-pub fn new_genesis(name: &str, nodes: &[NewNode], stars: Vec<GenesisStar>) -> Result<Genesis, Failure> {
+pub fn new_genesis(name: &str, nodes: &[NewNode], clusters: u32, stars: Vec<GenesisStar>) -> Result<Genesis, Failure> {
     let in_genesis = nodes.iter().map(NewNode::in_genesis).collect();
-    Genesis::new(name, nodes.len(), in_genesis, stars).map_err(|error| Failure::new(Exit::BadInput, error))
+    Genesis::new(name, nodes.len(), in_genesis, stars)
+        .and_then(|genesis| genesis.with_clusters(clusters))
+        .map_err(|error| Failure::new(Exit::BadInput, error))
 }
 
 /// Refuses a path where something is already.

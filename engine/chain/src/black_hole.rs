@@ -116,6 +116,9 @@ pub struct BlackHole {
     pub evidence: Vec<Evidence>,
 }
 
+/// A transaction, and why it did not apply; no reason when it did.
+pub type Outcome<'a> = (&'a Arc<Transaction>, Option<Reason>);
+
 /// Where a new black hole stands, and what its round settled beside the ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct BlackHolePlace {
@@ -183,7 +186,7 @@ impl BlackHole {
     }
 
     /// Each transaction's outcome, in canonical order: `None` when it applied.
-    pub fn outcomes(&self) -> impl Iterator<Item = (&Arc<Transaction>, Option<Reason>)> {
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
         let mut censored = self.censored.iter().peekable();
         self.transactions().enumerate().map(move |(index, transaction)| {
             let reason = censored.next_if(|next| next.index as usize == index).map(|next| next.reason);
@@ -192,15 +195,12 @@ impl BlackHole {
     }
 
     /// Each LSH block with the outcomes of its transactions, in canonical order.
-    pub fn outcomes_by_block(
-        &self,
-    ) -> impl Iterator<Item = (&Arc<SealedLshBlock>, Vec<(&Arc<Transaction>, Option<Reason>)>)> {
+    pub fn outcomes_by_block(&self) -> impl Iterator<Item = (&Arc<SealedLshBlock>, Vec<Outcome<'_>>)> {
         let mut outcomes = self.outcomes();
-        let of_block = move |sealed: &Arc<SealedLshBlock>| {
-            outcomes.by_ref().take(sealed.block.transactions.len()).collect()
-        };
-        let mut of_block = of_block;
-        self.lsh_blocks.iter().map(move |sealed| (sealed, of_block(sealed)))
+        self.lsh_blocks.iter().map(move |sealed| {
+            let count = sealed.block.transactions.len();
+            (sealed, outcomes.by_ref().take(count).collect())
+        })
     }
 
     /// Appends header, certificate and body: one record.

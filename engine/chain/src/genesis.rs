@@ -3,7 +3,7 @@
 //! ```toml
 //! network = "my-galaxy"
 //! cluster_facilitators = 4        # seats in a cluster's committee, at most 128
-//! clusters = 1                    # star clusters, at most 256; 1 where it is left out
+//! clusters = 1                    # star clusters, at most 256, and with all their seats at most 1024; 1 where it is left out
 //!
 //! [[nodes]]                       # galaxy validators, and candidates for facilitator
 //! public_key = "…64 hex digits…"
@@ -15,13 +15,16 @@
 //! ```
 
 use crate::committee::{COMMITTEE_MAX, Committee};
-use crate::placement::CLUSTERS_MAX;
 use crate::hash::{Hash, Hasher};
 use crate::keys::PublicKey;
+use crate::placement::CLUSTERS_MAX;
 use crate::transaction::NetworkId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::SocketAddr;
+
+/// Seats of all clusters together, at most.
+const SEATS_MAX: usize = 1024;
 
 /// A node named in the genesis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +69,11 @@ struct Unchecked {
     stars: Vec<GenesisStar>,
 }
 
+/// Clusters that can be, with so many seats each: their proposals share the black hole's bytes, and a proposal must hold something.
+fn clusters_max(seats: usize) -> u32 {
+    CLUSTERS_MAX.min((SEATS_MAX / seats) as u32)
+}
+
 fn one_cluster() -> u32 {
     1
 }
@@ -88,8 +96,16 @@ pub enum GenesisError {
         nodes: usize,
     },
     /// No clusters, or too many.
-    #[error("genesis file: clusters = {0}; 1 to {CLUSTERS_MAX} are possible")]
-    Clusters(u32),
+    #[error(
+        "genesis file: clusters = {clusters}; with cluster_facilitators = {seats}, 1 to {} are possible",
+        clusters_max(*seats)
+    )]
+    Clusters {
+        /// Clusters asked for.
+        clusters: u32,
+        /// Seats of each.
+        seats: usize,
+    },
     /// A key named twice.
     #[error("genesis file: {what} {key} is listed twice")]
     Twice {
@@ -125,8 +141,9 @@ impl Genesis {
 
     /// The same with another number of star clusters.
     pub fn with_clusters(self, clusters: u32) -> Result<Self, GenesisError> {
-        if !(1..=CLUSTERS_MAX).contains(&clusters) {
-            return Err(GenesisError::Clusters(clusters));
+        let seats = self.cluster_facilitators;
+        if !(1..=clusters_max(seats)).contains(&clusters) {
+            return Err(GenesisError::Clusters { clusters, seats });
         }
         Ok(Genesis { clusters, ..self })
     }
@@ -134,7 +151,8 @@ impl Genesis {
     /// Reads the text of a genesis file.
     pub fn from_toml(text: &str) -> Result<Self, GenesisError> {
         let parts: Unchecked = toml::from_str(text).map_err(|error| GenesisError::Toml(error.to_string()))?;
-        Genesis::new(&parts.network, parts.cluster_facilitators, parts.nodes, parts.stars)?.with_clusters(parts.clusters)
+        Genesis::new(&parts.network, parts.cluster_facilitators, parts.nodes, parts.stars)?
+            .with_clusters(parts.clusters)
     }
 
     /// The text of a genesis file.
@@ -245,8 +263,14 @@ mod tests {
             GenesisError::Twice { what: "node", key: PublicKey([1; 32]) }
         );
         let clusters = |count| Genesis::new("a", 1, vec![node(1)], vec![]).unwrap().with_clusters(count);
-        assert_eq!(clusters(0), Err(GenesisError::Clusters(0)));
-        assert_eq!(clusters(CLUSTERS_MAX + 1), Err(GenesisError::Clusters(CLUSTERS_MAX + 1)));
+        for count in [0, CLUSTERS_MAX + 1] {
+            assert_eq!(clusters(count), Err(GenesisError::Clusters { clusters: count, seats: 1 }));
+        }
+        assert!(clusters(CLUSTERS_MAX).is_ok());
+        let crowded = Genesis::new("a", 16, (0..16).map(node).collect(), vec![]).unwrap();
+        assert!(crowded.clone().with_clusters(64).is_ok());
+        let error = crowded.with_clusters(65).unwrap_err().to_string();
+        assert!(error.contains("clusters = 65") && error.contains("1 to 64"), "{error}");
         assert_eq!(make(1, vec![node(1)], vec![star(1, u64::MAX), star(2, 1)]), GenesisError::Supply);
     }
 

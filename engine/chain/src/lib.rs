@@ -42,7 +42,7 @@ pub mod vrf;
 mod wire;
 
 pub use account::{Account, StarHead};
-pub use black_hole::{BlackHole, BlackHoleError, BlackHoleHeader, BlackHolePlace};
+pub use black_hole::{BlackHole, BlackHoleError, BlackHoleHeader, BlackHolePlace, Outcome};
 pub use certificate::{Certificate, CertificateError, Share};
 pub use commitment::StateCommitment;
 pub use committee::{COMMITTEE_MAX, Committee, Members, elect_facilitators};

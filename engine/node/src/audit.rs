@@ -1,6 +1,8 @@
 //! Reading and auditing a node's log of black holes, without the node.
 
-use constellation_chain::{BlackHole, BlackHoleError, Certificate, Genesis, Hash, Hasher, NetworkId, Reason};
+use constellation_chain::{
+    BlackHole, BlackHoleError, Certificate, Genesis, Hash, Hasher, NetworkId, PublicKey, Reason, home_cluster,
+};
 use constellation_protocol::{AuditError, Auditor, Compute};
 use constellation_storage::{LogError, Reader};
 use serde::Serialize;
@@ -20,6 +22,8 @@ pub struct AuditReport {
     pub lsh_blocks: u64,
     /// Transactions in those.
     pub transactions: u64,
+    /// Those whose two stars belong to different clusters.
+    pub cross_cluster: u64,
     /// Those that applied.
     pub applied: u64,
     /// Those that did not, by reason.
@@ -86,6 +90,7 @@ pub fn audit_log(log_dir: &Path, genesis: &Genesis, compute: Arc<dyn Compute>) -
         black_holes: 0,
         lsh_blocks: 0,
         transactions: 0,
+        cross_cluster: 0,
         applied: 0,
         censored: BTreeMap::new(),
         evidence: 0,
@@ -107,8 +112,12 @@ pub fn audit_log(log_dir: &Path, genesis: &Genesis, compute: Arc<dyn Compute>) -
         report.black_holes += 1;
         report.lsh_blocks += black_hole.lsh_blocks.len() as u64;
         report.evidence += black_hole.evidence.len() as u64;
-        for (_, reason) in black_hole.outcomes() {
+        for (transaction, reason) in black_hole.outcomes() {
             report.transactions += 1;
+            let home = |star: &PublicKey| home_cluster(star, genesis.clusters());
+            let mut homes = transaction.halves().map(|(star, _)| home(star));
+            let first = homes.next();
+            report.cross_cluster += u64::from(homes.any(|home| Some(home) != first));
             match reason {
                 Some(reason) => *report.censored.entry(reason).or_default() += 1,
                 None => report.applied += 1,

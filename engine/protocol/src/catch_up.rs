@@ -293,7 +293,8 @@ impl Node {
             ("evidence", application.evidence == black_hole.evidence),
             (
                 "facilitators",
-                self.next_facilitators(&black_hole.header.beacon, &black_hole.lsh_blocks) == black_hole.header.facilitators,
+                self.next_facilitators(&black_hole.header.beacon, &black_hole.lsh_blocks)
+                    == black_hole.header.facilitators,
             ),
         ];
         match checks.iter().find(|(_, same)| !same) {

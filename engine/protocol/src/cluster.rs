@@ -155,7 +155,11 @@ pub(crate) fn draw_from(config: &crate::Config, beacon: &Hash, cluster: u32, rou
 impl Node {
     /// Moves the cluster tier on as far as it goes; true when anything moved.
     pub(crate) fn progress_clusters(&mut self) -> bool {
-        (0..self.clusters.len()).fold(false, |moved, cluster| self.progress_cluster(cluster) || moved)
+        let mut moved = false;
+        for cluster in 0..self.clusters.len() {
+            moved |= self.progress_cluster(cluster);
+        }
+        moved
     }
 
     fn progress_cluster(&mut self, cluster: usize) -> bool {
@@ -228,7 +232,8 @@ impl Node {
             return KeySet::default();
         }
         self.decode_arrived(cluster, round - 1);
-        let arrived = || self.clusters[cluster].arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values).flatten();
+        let arrived =
+            || self.clusters[cluster].arrived.get(&(round - 1)).into_iter().flat_map(BTreeMap::values).flatten();
         let mut ids = self.clusters[cluster].own_ids.clone();
         ids.reserve(arrived().map(|proposal| proposal.transactions.len()).sum());
         ids.extend(arrived().flat_map(|proposal| &proposal.transactions).map(|(transaction, _)| transaction.id()));
@@ -328,7 +333,12 @@ impl Node {
         let mut transactions = Vec::with_capacity(proposed.len());
         for Proposed { transaction, proposer, is_verified } in proposed {
             if !is_verified && verdicts.next() != Some(&true) {
-                self.blame_proposer(cluster, round, naming.committee.get(proposer), "a signature that does not verify".into());
+                self.blame_proposer(
+                    cluster,
+                    round,
+                    naming.committee.get(proposer),
+                    "a signature that does not verify".into(),
+                );
             } else if !self.clusters[cluster].last_ids.contains(&transaction.id()) && ids.insert(transaction.id()) {
                 transactions.push(transaction);
             }
@@ -397,8 +407,9 @@ impl Node {
     pub(crate) fn want_lsh_block(&mut self, cluster: usize, from: NodeIndex, certified_round: u64) {
         const ASK_AGAIN_US: u64 = 200_000;
         let round = self.clusters[cluster].current();
-        let asked =
-            self.clusters[cluster].asked.is_some_and(|(asked, at_us)| asked == round && self.now_us < at_us + ASK_AGAIN_US);
+        let asked = self.clusters[cluster]
+            .asked
+            .is_some_and(|(asked, at_us)| asked == round && self.now_us < at_us + ASK_AGAIN_US);
         if certified_round < round || asked || self.clusters[cluster].naming(round).is_none() {
             return;
         }
@@ -469,13 +480,15 @@ impl Node {
                 .blame(from, FaultKind::BadBlock("LSH block with a proof of misconduct that proves nothing".into()));
         }
         let sealed = Arc::new(sealed);
-        let unverified = sealed.block.transactions.iter().filter(|one| !self.pools[cluster].has_verified(one)).cloned().collect();
+        let unverified =
+            sealed.block.transactions.iter().filter(|one| !self.pools[cluster].has_verified(one)).cloned().collect();
         self.clusters[cluster].adopting = Some((sealed, from));
         self.verify(Job::AdoptLshBlock(cluster, header.hash()), unverified);
     }
 
     pub(crate) fn lsh_block_verified(&mut self, cluster: usize, hash: Hash, all_valid: bool) {
-        let Some((sealed, from)) = self.clusters[cluster].adopting.take_if(|(sealed, _)| sealed.block.header.hash() == hash)
+        let Some((sealed, from)) =
+            self.clusters[cluster].adopting.take_if(|(sealed, _)| sealed.block.header.hash() == hash)
         else {
             return;
         };

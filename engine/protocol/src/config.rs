@@ -3,7 +3,7 @@
 use constellation_chain::{Genesis, PublicKey, SecretKey};
 use std::sync::Arc;
 
-/// Bytes of all proposals of one cluster round together, so that a block fits one log record and one message.
+/// Bytes of all proposals of one round of all clusters together, so that a black hole fits one log record and one message.
 const ROUND_MAX_BYTES: usize = 4 << 20;
 /// Bytes of one proposal, at most.
 const PROPOSAL_MAX_BYTES: usize = 768 << 10;
@@ -17,7 +17,7 @@ pub struct Config {
     pub key: SecretKey,
     /// Least time between the starts of two cluster rounds, in microseconds: what arrives meanwhile shares a round.
     pub round_interval_us: u64,
-    /// Transactions waiting in the pool, at most.
+    /// Transactions waiting in the pools of all clusters, at most.
     pub pool_max: usize,
     /// Transactions of one star waiting in the pool, at most.
     pub pool_star_max: usize,
@@ -57,6 +57,12 @@ impl Config {
 
     /// Bytes of one cluster proposal, at most.
     pub fn proposal_max_bytes(&self) -> usize {
-        PROPOSAL_MAX_BYTES.min(ROUND_MAX_BYTES / self.genesis.cluster_facilitators())
+        let seats = self.genesis.cluster_facilitators() * self.genesis.clusters() as usize;
+        PROPOSAL_MAX_BYTES.min(ROUND_MAX_BYTES / seats)
+    }
+
+    /// Transactions waiting in the pool of one cluster, at most.
+    pub fn pool_cluster_max(&self) -> usize {
+        self.pool_max.div_ceil(self.genesis.clusters() as usize)
     }
 }

@@ -18,8 +18,7 @@ use crate::round::{Round, RoundMessage, Seat};
 use crate::silence::Silence;
 use constellation_acs::JournalEntry;
 use constellation_chain::{
-    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction,
-    home_cluster,
+    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction, home_cluster,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -329,9 +328,10 @@ impl Node {
         }
         let is_late = |since_us: u64| self.now_us >= since_us.saturating_add(STALLED_US);
         let stalled = self.galaxy.round().is_some() && is_late(self.galaxy_progress_us)
-            || self.clusters.iter().any(|cluster| {
-                cluster.rounds.contains_key(&cluster.current()) && is_late(cluster.progress_us)
-            })
+            || self
+                .clusters
+                .iter()
+                .any(|cluster| cluster.rounds.contains_key(&cluster.current()) && is_late(cluster.progress_us))
             || self.silence.is_some();
         if stalled && self.now_us >= self.next_status_us {
             self.next_status_us = self.now_us + STALLED_US;
@@ -377,7 +377,9 @@ impl Node {
             Message::Share { tier, round, share } => {
                 self.take_round_message(from, (tier, round), RoundMessage::Share(share), bytes.len());
             }
-            Message::Status { height, answer, cluster_rounds } => self.take_status(from, height, &cluster_rounds, answer),
+            Message::Status { height, answer, cluster_rounds } => {
+                self.take_status(from, height, &cluster_rounds, answer)
+            }
             Message::GetBlackHole { height } => {
                 if (1..=self.tip.height).contains(&height) && self.may_serve(from, 1) {
                     self.out.push(Action::Serve { to: from, height });
@@ -558,7 +560,7 @@ impl Node {
                 let states = self.pools.iter().map(|pool| pool.state_of(&id));
                 let known = states.into_iter().find(|state| *state != TransactionState::Unknown);
                 Answer::Transaction(known.unwrap_or(TransactionState::Unknown))
-            },
+            }
             Query::Offers(star) => Answer::Offers(self.offers.waiting_for(&star)),
             Query::Status => Answer::Status(NodeStatus {
                 network_id: self.network,

@@ -125,7 +125,8 @@ impl Pool {
         }
         let (initiator, sequence) = (transaction.initiator(), transaction.initiator_half().sequence());
         let busy = Admission::Busy { retry_after_ms: (config.round_interval_us / 500) as u32 + 20 };
-        if self.waiting_count >= config.pool_max || self.turns.len() >= 2 * config.pool_max {
+        let waiting_max = config.pool_cluster_max();
+        if self.waiting_count >= waiting_max || self.turns.len() >= 2 * waiting_max {
             return busy;
         }
         let place = self.places.get(&initiator).copied();

@@ -37,7 +37,10 @@ fn everything_sent_is_committed_alike_everywhere() {
         load(&mut network, &mut stars, 120, 5_000);
         network.run(5 * SECOND_US);
         for index in 0..nodes {
-            assert!(stars.all_applied(&network, index), "{nodes} nodes, {clusters} clusters: node {index} lacks something");
+            assert!(
+                stars.all_applied(&network, index),
+                "{nodes} nodes, {clusters} clusters: node {index} lacks something"
+            );
         }
         assert_sound(&network);
         assert_eq!(network.faults, [], "nobody was faulty");

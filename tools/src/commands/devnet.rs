@@ -33,6 +33,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 #[command(after_help = help(&[
     "constellation devnet",
     "constellation devnet --nodes 7 --rate 2000 --duration 30s --json",
+    "constellation devnet --clusters 4 --nodes 8 --rate 2000",
     "constellation devnet --processes --duration 60s --kill 2@15s --restart 2@30s",
     "constellation devnet --processes --duration 200s --rate 1000 --chaos 100 --seed 7",
 ], &[Exit::CheckFailed, Exit::Machine]))]
@@ -40,6 +41,9 @@ pub struct Args {
     /// Nodes, 1 to 32
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     nodes: u16,
+    /// Star clusters, 1 to 64: each orders what its own stars initiate, and the galaxy orders the clusters
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    clusters: u32,
     /// Stars that trade, 2 to 100000
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     stars: u32,
@@ -154,7 +158,12 @@ impl Args {
         let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
         let stars =
             keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
-        let settings = Settings { processes: self.processes, journal_sync: self.journal_sync, backend: &self.backend };
+        let settings = Settings {
+            clusters: self.clusters,
+            processes: self.processes,
+            journal_sync: self.journal_sync,
+            backend: &self.backend,
+        };
         let mut nodes = Nodes::start(dir, usize::from(self.nodes), stars, &settings)?;
         wait_until_up(&mut nodes)?;
         let options = LoadOptions {
@@ -215,6 +224,9 @@ impl Args {
             cpu_us_per_committed: work.cost(load.committed, load.cpu_s, self.processes),
             load,
             nodes: nodes.len(),
+            clusters: self.clusters,
+            lsh_blocks: 0,
+            cross_cluster: 0,
             stars: self.stars as usize,
             processes: self.processes,
             kills: 0,

@@ -35,6 +35,8 @@ enum State {
 
 /// How the nodes are to run.
 pub struct Settings<'a> {
+    /// Star clusters.
+    pub clusters: u32,
     /// Whether each has a process of its own.
     pub processes: bool,
     /// What their journals survive.
@@ -46,7 +48,7 @@ pub struct Settings<'a> {
 impl Nodes {
     /// Makes a network of `count` nodes under `dir`, on free ports of loopback, and starts it.
     pub fn start(dir: &Path, count: usize, stars: Vec<GenesisStar>, settings: &Settings<'_>) -> Result<Self, Failure> {
-        let Settings { processes, journal_sync, backend } = *settings;
+        let Settings { clusters, processes, journal_sync, backend } = *settings;
         let mut listeners = Vec::new();
         let mut made = Vec::new();
         for index in 0..count {
@@ -66,7 +68,7 @@ impl Nodes {
             listeners.push(Listeners { nodes: Some(nodes), api: Some(api) });
         }
         made.iter().try_for_each(NewNode::check_is_new)?;
-        let genesis = new_genesis("devnet", &made, stars)?;
+        let genesis = new_genesis("devnet", &made, clusters, stars)?;
         let mut nodes = Nodes { genesis: genesis.clone(), nodes: Vec::new() };
         for (node, listeners) in made.into_iter().zip(listeners) {
             node.write(&genesis)?;

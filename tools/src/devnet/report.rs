@@ -16,6 +16,12 @@ pub struct DevnetReport {
     pub load: LoadReport,
     /// Nodes.
     pub nodes: usize,
+    /// Star clusters.
+    pub clusters: u32,
+    /// LSH blocks in the longest log.
+    pub lsh_blocks: u64,
+    /// Transactions in it whose two stars belong to different clusters.
+    pub cross_cluster: u64,
     /// Stars.
     pub stars: usize,
     /// Whether each node had a process of its own.
@@ -92,6 +98,8 @@ impl DevnetReport {
         let audits = || check.nodes.iter().filter_map(|node| node.audit.as_ref());
         self.height = audits().map(|audit| audit.black_holes).max().unwrap_or(0);
         self.evidence = audits().map(|audit| audit.evidence).max().unwrap_or(0);
+        self.lsh_blocks = audits().map(|audit| audit.lsh_blocks).max().unwrap_or(0);
+        self.cross_cluster = audits().map(|audit| audit.cross_cluster).max().unwrap_or(0);
         self.bytes_on_disk = audits().map(|audit| audit.bytes_on_disk).sum();
         self.mismatches = check.mismatches;
         self.mismatch_details = check
@@ -108,8 +116,11 @@ impl fmt::Display for DevnetReport {
         let where_they_run = if self.processes { "one process each" } else { "one process" };
         writeln!(
             f,
-            "{} nodes ({where_they_run}, journal_sync = {}), {} stars",
-            self.nodes, self.journal_sync, self.stars
+            "{} nodes ({where_they_run}, journal_sync = {}), {} stars in {}",
+            self.nodes,
+            self.journal_sync,
+            self.stars,
+            if self.clusters == 1 { "one cluster".into() } else { format!("{} clusters", self.clusters) }
         )?;
         if self.kills > 0 {
             let down = match self.down.len() {
@@ -119,7 +130,11 @@ impl fmt::Display for DevnetReport {
             writeln!(f, "killed       {} times a node{down}", self.kills)?;
         }
         write!(f, "{}", self.load)?;
-        writeln!(f, "chain        {} black holes, {} forks in evidence", self.height, self.evidence)?;
+        let (height, blocks, evidence) = (self.height, self.lsh_blocks, self.evidence);
+        writeln!(f, "chain        {height} black holes of {blocks} LSH blocks, {evidence} forks in evidence")?;
+        if self.clusters > 1 {
+            writeln!(f, "clusters     {} transactions between stars of different clusters", self.cross_cluster)?;
+        }
         writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;
         let StageCores { verify, core, log, net } = self.stage_cores;
         writeln!(f, "cores used   verify {verify:.2}, core {core:.2}, log {log:.2}, net {net:.2} (all nodes)")?;

@@ -87,6 +87,9 @@ impl Display for Report {
         writeln!(formatter, "black holes      {}", audit.black_holes)?;
         writeln!(formatter, "LSH blocks       {}", audit.lsh_blocks)?;
         writeln!(formatter, "transactions     {}", audit.transactions)?;
+        if audit.cross_cluster > 0 {
+            writeln!(formatter, "between clusters {}", audit.cross_cluster)?;
+        }
         writeln!(formatter, "applied          {}", audit.applied)?;
         for (reason, count) in &audit.censored {
             writeln!(formatter, "censored         {count} ({reason})")?;
