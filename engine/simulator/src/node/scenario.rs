@@ -11,6 +11,8 @@ use super::watch::Violation;
 
 const SECOND_US: u64 = 1_000_000;
 const STARS: usize = 40;
+/// A network has one to so many clusters, in turn with the seed.
+const CLUSTERS: u64 = 3;
 /// Transfers while there is trouble, and the time between two.
 const TRANSFERS: usize = 120;
 const GAP_US: u64 = 20_000;
@@ -73,7 +75,8 @@ impl Scenario {
     /// Runs it; `compute` checks the signatures.
     pub fn run(&self, compute: Arc<dyn Compute>) -> Outcome {
         let (seed, nodes) = (self.seed(), self.nodes());
-        let options = Options { seed, nodes, seats: nodes, clusters: 1, stars: STARS };
+        let clusters = 1 + (seed % CLUSTERS) as u32;
+        let options = Options { seed, nodes, seats: nodes, clusters, stars: STARS };
         let mut run =
             Run { scenario: *self, network: Network::new(options, compute), stars: Stars::new(STARS), kills: 0 };
         let violation = run.run().err();
