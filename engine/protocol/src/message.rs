@@ -126,6 +126,17 @@ impl Message {
         out
     }
 
+    /// The tier of the round that a message's bytes are about, if they are about one.
+    pub fn tier_at(bytes: &[u8]) -> Option<Tier> {
+        let (kind, rest) = bytes.split_first()?;
+        matches!(*kind, ROUND | SHARE).then(|| Tier::read(&mut Reader::new(rest)).ok()).flatten()
+    }
+
+    /// Whether a message's bytes ask for an LSH block.
+    pub fn asks_for_lsh_block(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&GET_LSH_BLOCK)
+    }
+
     /// Reads a message; `committee` is the largest committee a round's message can speak of.
     pub fn decode(bytes: &[u8], committee: usize) -> Result<Self, MessageError> {
         let mut reader = Reader::new(bytes);

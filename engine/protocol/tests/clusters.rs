@@ -103,7 +103,7 @@ fn nodes_without_a_seat_are_given_the_blocks_once() {
     load(&mut network, &mut stars, 60, 5_000);
     network.run(3 * SECOND_US);
     assert!((0..8).all(|index| stars.all_applied(&network, index)));
-    assert_eq!(network.lsh_blocks_asked, 0);
+    assert_eq!(network.sent.lsh_blocks_asked, 0);
 }
 
 #[test]
@@ -136,4 +136,43 @@ fn it_goes_on_through_kills_and_lies() {
         }
         assert_sound(&network);
     }
+}
+
+/// What a network of 4 nodes sends while each cluster commits so many transfers a second, for two seconds.
+fn sent_under_load(clusters: u32, per_cluster_s: u64) -> (Network, u64) {
+    let stars_count = 200 * clusters as usize;
+    let mut network = clustered(9, 4, (clusters, 4), stars_count);
+    let mut stars = Stars::new(stars_count);
+    network.run(50_000);
+    let transfers = 2 * per_cluster_s * u64::from(clusters);
+    load(&mut network, &mut stars, transfers as usize, 2 * SECOND_US / transfers);
+    network.run(2 * SECOND_US);
+    assert!(stars.all_applied(&network, 0));
+    assert_sound(&network);
+    (network, transfers)
+}
+
+#[test]
+fn what_a_transaction_costs_is_the_same_with_one_cluster_and_with_sixteen() {
+    let cost = |clusters| {
+        let (network, transfers) = sent_under_load(clusters, 60);
+        [network.sent.messages, network.sent.bytes].map(|count| count as f64 / transfers as f64)
+    };
+    let one = cost(1);
+    for clusters in [2, 4, 16] {
+        let many = cost(clusters);
+        for (one, many) in one.into_iter().zip(many) {
+            assert!((many / one - 1.0).abs() <= 0.15, "{clusters} clusters: {many} a transaction, one: {one}");
+        }
+    }
+}
+
+#[test]
+fn what_the_galaxy_says_depends_on_blocks_and_not_on_transactions() {
+    let galaxy_bytes_a_block = |rate_per_s| {
+        let (network, _) = sent_under_load(2, rate_per_s);
+        network.sent.galaxy_bytes as f64 / headers(&network).count() as f64
+    };
+    let (few, many) = (galaxy_bytes_a_block(20), galaxy_bytes_a_block(600));
+    assert!(many <= 1.15 * few, "{few} bytes a block, and {many} with thirty times the transactions");
 }

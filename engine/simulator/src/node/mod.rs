@@ -5,11 +5,13 @@ mod deceit;
 mod logs;
 mod network;
 mod scenario;
+mod sent;
 mod stars;
 mod watch;
 
 pub use deceit::Deceit;
 pub use network::{Disk, Network, Options};
 pub use scenario::{Adversary, Outcome, Report, Scenario};
+pub use sent::Sent;
 pub use stars::{Stars, star_key};
 pub use watch::Violation;

@@ -17,6 +17,7 @@ use constellation_protocol::{
 
 use super::deceit::{Deceit, Deceivers};
 use super::logs::ids_in;
+use super::sent::Sent;
 use super::stars::star_key;
 use super::watch::{Violation, Watch};
 use crate::chance::Chance;
@@ -74,12 +75,8 @@ pub struct Network {
     pub dropped: Vec<(Hash, Option<Reason>)>,
     /// Who blamed whom: the first ten thousand.
     pub faults: Vec<(usize, Fault)>,
-    /// Messages sent by honest nodes.
-    pub messages: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Requests of honest nodes for LSH blocks.
-    pub lsh_blocks_asked: u64,
+    /// What honest nodes sent.
+    pub sent: Sent,
     /// Bytes that deceiving nodes sent.
     pub deceit_bytes: u64,
     /// Actions that each node has carried out, ever.
@@ -99,7 +96,7 @@ pub struct Network {
     links: HashMap<(usize, usize), u64>,
     /// One side of a partition.
     side: Option<u128>,
-    sent: u64,
+    flight_count: u64,
     next_ticket: u64,
     answers: HashMap<u64, Answer>,
     deceivers: Deceivers,
@@ -130,9 +127,7 @@ impl Network {
             admissions: HashMap::new(),
             dropped: Vec::new(),
             faults: Vec::new(),
-            messages: 0,
-            bytes: 0,
-            lsh_blocks_asked: 0,
+            sent: Sent::default(),
             deceit_bytes: 0,
             actions: vec![0; count],
             latency_min_us: LATENCY_MIN_US,
@@ -145,7 +140,7 @@ impl Network {
             flights: BTreeMap::new(),
             links: HashMap::new(),
             side: None,
-            sent: 0,
+            flight_count: 0,
             next_ticket: 0,
             answers: HashMap::new(),
             deceivers: Deceivers::default(),
@@ -291,8 +286,8 @@ impl Network {
         let last = self.links.entry((from, to)).or_default();
         let at_us = (self.now_us + latency_us).max(*last + 1);
         *last = at_us;
-        self.sent += 1;
-        self.flights.insert((at_us, self.sent), (to, event));
+        self.flight_count += 1;
+        self.flights.insert((at_us, self.flight_count), (to, event));
     }
 
     /// Runs for `duration_us` of virtual time.
@@ -346,7 +341,6 @@ impl Network {
                 {
                     self.watch.on_send(index, &message);
                     self.note_proposal(index, &message);
-                    self.lsh_blocks_asked += u64::from(matches!(message, Message::GetLshBlock { .. }));
                 }
                 self.send(index, to as usize, &bytes);
                 *last_sent = Some(bytes);
@@ -382,8 +376,7 @@ impl Network {
             return;
         }
         if self.is_honest(index) {
-            self.messages += 1;
-            self.bytes += bytes.len() as u64;
+            self.sent.count(bytes);
         }
         if self.is_honest(index) {
             return self.fly(index, to, Event::Message { from: index as NodeIndex, bytes: bytes.to_vec() });

@@ -240,8 +240,8 @@ impl Run {
             virtual_us: self.network.now_us(),
             latency_sum_us: self.network.latencies_us().sum(),
             latency_max_us: self.network.latencies_us().max().unwrap_or_default(),
-            messages: self.network.messages,
-            bytes: self.network.bytes,
+            messages: self.network.sent.messages,
+            bytes: self.network.sent.bytes,
             faults: self.network.faults.len() as u64,
             kills: self.kills,
         }
