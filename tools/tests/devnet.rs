@@ -104,6 +104,33 @@ fn a_network_in_one_process_commits_all_and_reports() {
 }
 
 #[test]
+fn clusters_under_one_galaxy_outlive_a_kill_and_all_logs_are_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--processes",
+        "--clusters",
+        "3",
+        "--duration",
+        "6s",
+        "--rate",
+        "400",
+        "--stars",
+        "4000",
+        "--kill",
+        "1@2s",
+        "--restart",
+        "1@4s",
+    ];
+    let (report, _) = run_in(&dir, &arguments);
+    expect_sound(&report);
+    expect_identical_logs(dir.path(), &report["committed"]);
+    assert_eq!(report["clusters"], Value::from(3), "{report}");
+    // Two of three partners of a star live elsewhere.
+    let (between, committed) = (report["cross_cluster"].as_f64().unwrap(), report["committed"].as_f64().unwrap());
+    assert!((0.6..0.75).contains(&(between / committed)), "{report}");
+}
+
+#[test]
 fn a_killed_node_catches_up_and_nothing_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let arguments =
