@@ -22,7 +22,8 @@ use crate::close::CloseReason;
 use crate::config::{Identity, NetError, Peer, PeerId};
 
 const MAGIC: [u8; 8] = *b"CSTL-NET";
-const VERSION: u16 = 1;
+/// Of all that nodes say to each other, from the handshake on: builds of another version are told so, instead of failing somewhere in it.
+const VERSION: u16 = 2;
 const PREAMBLE_LEN: usize = MAGIC.len() + 2 + 8;
 const NOISE_PARAMS: &str = "Noise_XX_25519_AESGCM_SHA256";
 const SIGNATURE_DOMAIN: &[u8] = b"constellation net identity v1";
@@ -356,7 +357,7 @@ mod tests {
         let own = local(1, &[1], 0).preamble;
         assert_eq!(check_preamble(b"C", &own), Ok(()));
         assert_eq!(check_preamble(b"G", &own), Err(CloseReason::BadPreamble));
-        assert_eq!(check_preamble(b"CSTL-NET\x02", &own), Err(CloseReason::WrongVersion));
+        assert_eq!(check_preamble(b"CSTL-NET\x01", &own), Err(CloseReason::WrongVersion));
     }
 
     #[test]

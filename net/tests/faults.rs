@@ -47,11 +47,11 @@ fn bad_first_bytes_close_that_connection_with_its_reason() {
     let cases = [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), CloseReason::BadPreamble),
         (vec![0], CloseReason::BadPreamble),
-        (preamble(2, common::NETWORK), CloseReason::WrongVersion),
-        (preamble(1, *b"othernet"), CloseReason::WrongNetwork),
-        ([preamble(1, common::NETWORK), vec![0xff; 200]].concat(), CloseReason::HandshakeFailed),
+        (preamble(1, common::NETWORK), CloseReason::WrongVersion),
+        (preamble(2, *b"othernet"), CloseReason::WrongNetwork),
+        ([preamble(2, common::NETWORK), vec![0xff; 200]].concat(), CloseReason::HandshakeFailed),
         (
-            [preamble(1, common::NETWORK), vec![32, 0], vec![9; 32], vec![160, 0], vec![7; 160]].concat(),
+            [preamble(2, common::NETWORK), vec![32, 0], vec![9; 32], vec![160, 0], vec![7; 160]].concat(),
             CloseReason::HandshakeFailed,
         ),
     ];

@@ -100,7 +100,7 @@ fn of_a_fork_sent_to_two_nodes_exactly_one_stands_and_the_pair_is_evidence() {
 
 /// What a connection that is up to no good sends, and the reason it must be counted under.
 fn hostile_connections(network: &TestNetwork) -> Vec<(&'static str, Vec<u8>)> {
-    let preamble = |network_id: [u8; 8]| [&b"CSTL-NET\x01\x00"[..], &network_id].concat();
+    let preamble = |network_id: [u8; 8]| [&b"CSTL-NET\x02\x00"[..], &network_id].concat();
     let mut other = network.network_id().0;
     other[0] ^= 1;
     vec![
