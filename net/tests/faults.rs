@@ -64,7 +64,7 @@ fn bad_first_bytes_close_that_connection_with_its_reason() {
         assert_eq!(reason.blame(), Blame::Peer);
     }
     let mut stream = nodes[1].raw();
-    stream.write_all(&preamble(1, common::NETWORK)[..5]).unwrap();
+    stream.write_all(&preamble(2, common::NETWORK)[..5]).unwrap();
     drop(stream);
     wait_closed_by_peer(&nodes[1], 1);
     assert_undisturbed(&nodes[0], &nodes[1]);
@@ -75,7 +75,7 @@ fn half_a_handshake_then_silence_times_out() {
     let nodes = connected(2, &Limits { handshake_timeout_ms: 300, ..quick() });
     let mut silent = nodes[1].raw();
     let mut half = nodes[1].raw();
-    half.write_all(&preamble(1, common::NETWORK)).unwrap();
+    half.write_all(&preamble(2, common::NETWORK)).unwrap();
     half.write_all(&[32, 0, 1, 2, 3]).unwrap();
     assert_closed(&mut silent);
     assert_closed(&mut half);
