@@ -125,7 +125,9 @@ impl Cluster {
         self.naming = self.naming.split_off(&(round + 1));
         self.sealed = self.sealed.split_off(&(round + 1));
         self.rounds = self.rounds.split_off(&(round + 1));
-        if self.certified.0 <= round {
+        // What is certified already stays: the round after it may be half done. Another block of its round, which a committee beyond its fault bound
+        // can make, takes its place.
+        if self.certified.0 < round || self.certified.0 == round && self.certified.1 != hash {
             self.advance(block);
         }
     }
@@ -519,5 +521,35 @@ impl Node {
         for round in self.clusters.iter_mut().flat_map(|cluster| cluster.rounds.values_mut()) {
             round.flush(out, &mut self.faults);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use constellation_chain::{NetworkId, SKETCH_LEN_BYTES};
+
+    fn block(previous: Hash, black_hole: Hash) -> LshBlock {
+        let network = NetworkId::default();
+        let place = LshPlace { cluster: 0, network, round: 1, previous, black_hole_height: 0, black_hole };
+        LshBlock::fold(place, Members(1), Vec::new(), BTreeSet::new(), [0; SKETCH_LEN_BYTES])
+    }
+
+    #[test]
+    fn a_black_hole_does_not_begin_the_round_after_its_block_anew() {
+        let committee = Committee::new(vec![PublicKey([1; 32])]);
+        let naming = Naming { height: 0, black_hole: Hash::ZERO, beacon: Hash::ZERO, committee: committee.clone() };
+        let mut cluster = Cluster::new(0, naming.clone(), std::array::from_fn(|_| committee.clone()));
+        let (own, other) = (block(Hash::ZERO, Hash([1; 32])), block(Hash::ZERO, Hash([2; 32])));
+        cluster.advance(&own);
+        let verifying = || Phase::Verifying { members: Members(1), proposed: Vec::new(), proofs: BTreeSet::new() };
+        cluster.phase = verifying();
+        cluster.accept(&own, naming.clone());
+        assert!(matches!(cluster.phase, Phase::Verifying { .. }));
+        assert_eq!((cluster.accepted, cluster.current()), ((1, own.header.hash()), 2));
+        // What was begun on another block than the galaxy's is of no use.
+        cluster.accept(&other, naming);
+        assert!(matches!(cluster.phase, Phase::Agreeing));
+        assert_eq!(cluster.certified, (1, other.header.hash()));
     }
 }
