@@ -7,7 +7,7 @@ use constellation_meme::Ratio;
 
 use crate::exit::{Exit, Failure, help};
 use crate::output::Output;
-use crate::plan::{Demand, ROUND_TRIP_MS, Site, TRANSACTION_BYTES, UPLINK_MBIT, VERIFY_PER_S, page, plan};
+use crate::plan::{CORES, Demand, ROUND_TRIP_MS, Site, TRANSACTION_BYTES, UPLINK_MBIT, VERIFY_PER_S, page, plan};
 
 /// Plan a network: committee size, clusters, round time, loads, and how likely it is to fail
 ///
@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = VERIFY_PER_S, value_parser = within::<1, 1_000_000_000>)]
     verify_per_s: f64,
     /// Cores of a node
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = CORES, value_parser = clap::value_parser!(u32).range(1..=4096))]
     cores: u32,
     /// Bytes of a transaction: 328, and its payload
     #[arg(long, value_name = "N", default_value_t = TRANSACTION_BYTES, value_parser = transaction_bytes())]

@@ -12,6 +12,9 @@ pub const VERIFY_PER_S: f64 = 475_200.0;
 /// Default record of a transaction: a transfer without payload.
 pub const TRANSACTION_BYTES: u32 = FIXED_LEN_BYTES as u32;
 
+/// Default cores of a node. A choice, not measured.
+pub const CORES: u32 = 16;
+
 /// Default link, in megabits a second. A choice, not measured.
 pub const UPLINK_MBIT: f64 = 1000.0;
 

@@ -9,7 +9,7 @@ mod page;
 mod refusal;
 mod report;
 
-pub use costs::{ROUND_TRIP_MS, TRANSACTION_BYTES, UPLINK_MBIT, VERIFY_PER_S};
+pub use costs::{CORES, ROUND_TRIP_MS, TRANSACTION_BYTES, UPLINK_MBIT, VERIFY_PER_S};
 pub use page::page;
 pub use refusal::Refusal;
 pub use report::Plan;

@@ -14,8 +14,9 @@
 //! validators propose, each all of them, and votes; verifying and applying those transactions; the common subset.
 //!
 //! **Between the starts of two rounds** of a cluster passes a third of the time from a round's start to its black hole, since
-//! three rounds may be under way, but at least the protocol's 40 ms. A round holds what comes in that time. A transaction is final,
-//! on the average, after its cluster's round, half a galaxy round of waiting for the next, and that one.
+//! three rounds may be under way, but at least the protocol's 40 ms. A round holds what comes in that time. A transaction is final, on the
+//! average, after waiting half of that time for its cluster's next round, that round, half a galaxy round of waiting for the
+//! next, and that one.
 //!
 //! **A facilitator's link** carries every transaction of its cluster twice (pushed when it is admitted, then in a proposal, n − 1 times
 //! for n members), its part of one copy for each validator, and votes. Clusters are as few as links, cores and the bytes of
@@ -63,9 +64,9 @@ pub struct Load {
 }
 
 impl Layout {
-    /// From the start of a cluster's round to the black hole, on the average.
+    /// From a transaction's admission to its black hole, on the average.
     pub fn finality_s(&self) -> f64 {
-        self.round_s + 1.5 * self.galaxy_round_s
+        self.interval_s / 2.0 + self.round_s + 1.5 * self.galaxy_round_s
     }
 }
 
@@ -98,7 +99,9 @@ impl Model {
             self.validators_bear(&self.validator(rate_per_s, f64::from(clusters), f64::INFINITY, f64::INFINITY))?;
             let Some(layout) = self.with_clusters(rate_per_s, clusters) else { continue };
             self.validators_bear(&layout.validator)?;
-            return Ok(layout);
+            if self.facilitators_bear(&layout) {
+                return Ok(layout);
+            }
         }
         Err(Limit::Clusters { clusters: self.clusters_max, seats: self.seats as u32 })
     }
@@ -116,7 +119,7 @@ impl Model {
         met
     }
 
-    /// A network of so many clusters, if its clusters carry their parts.
+    /// A network of so many clusters; none where rounds would hold ever more.
     fn with_clusters(&self, rate_per_s: f64, clusters: u32) -> Option<Layout> {
         let count = f64::from(clusters);
         let bytes_per_s = rate_per_s / count * f64::from(self.site.transaction_bytes);
@@ -130,17 +133,13 @@ impl Model {
         let interval_s = (fixed_s / left).max(ROUND_INTERVAL_MIN_S);
         let round_bytes = bytes_per_s * interval_s;
         let (round_s, galaxy_round_s) = (self.round_s(round_bytes), self.galaxy_round_s(round_bytes, count));
-        let facilitator = self.facilitator(rate_per_s / count, interval_s);
-        let is_carried = round_bytes <= round_max_bytes(self.seats)
-            && facilitator.cores <= self.cores_max()
-            && facilitator.link() <= LOAD_MAX * self.link();
-        is_carried.then(|| Layout {
+        Some(Layout {
             clusters,
             round_s,
             interval_s,
             galaxy_round_s,
             round_bytes,
-            facilitator,
+            facilitator: self.facilitator(rate_per_s / count, interval_s),
             validator: self.validator(rate_per_s, count, interval_s, galaxy_round_s),
             apply_cores: rate_per_s * CORE_S,
         })
@@ -187,6 +186,12 @@ impl Model {
             down_bytes_per_s: rate_per_s * f64::from(self.site.transaction_bytes) + consensus_per_s,
             cores: rate_per_s * self.transaction_s() + certificates_s + self.consensus_cpu_s() / galaxy_interval_s,
         }
+    }
+
+    fn facilitators_bear(&self, layout: &Layout) -> bool {
+        layout.round_bytes <= round_max_bytes(self.seats)
+            && layout.facilitator.cores <= self.cores_max()
+            && layout.facilitator.link() <= LOAD_MAX * self.link()
     }
 
     fn validators_bear(&self, validator: &Load) -> Result<(), Limit> {

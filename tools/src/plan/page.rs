@@ -9,11 +9,14 @@ use constellation_meme::{Committees, Ratio};
 use crate::plan::report::number;
 use crate::plan::{Demand, Plan, Refusal};
 
-/// The committees shown: 3f + 1, about equally far apart on a logarithmic axis; 127 is the protocol's largest.
-const SIZES: [u32; 9] = [4, 7, 13, 25, 49, 88, 127, 202, 382];
+/// The committees shown, 3f + 1; 127 is the protocol's largest.
+const SIZES: [u32; 14] = [4, 7, 13, 25, 40, 52, 76, 100, 124, 127, 160, 202, 301, 481];
 
-/// Faulty stars in thousandths of the population, besides the share asked for.
-const SHARES: [u32; 5] = [100, 166, 200, 250, 300];
+/// Those of them that the axis names: far enough apart on it.
+const NAMED: [u32; 8] = [4, 7, 13, 25, 52, 100, 202, 481];
+
+/// Shares of faulty stars, besides the one asked for; in whole stars, rounded down.
+const SHARES: [(u32, u32); 5] = [(1, 10), (1, 6), (1, 5), (1, 4), (3, 10)];
 
 /// The failures of committees drawn from a population with one share of faulty stars.
 struct Series {
@@ -43,7 +46,8 @@ fn rows(plan: &Plan) -> String {
 
 fn series(demand: &Demand) -> Vec<Series> {
     let asked = demand.faulty.times(demand.population.into()).ceil().and_then(|faulty| u32::try_from(faulty).ok());
-    let in_share = |share: u32| (u64::from(demand.population) * u64::from(share)).div_ceil(1000) as u32;
+    let in_share =
+        |(part, whole): (u32, u32)| (u64::from(demand.population) * u64::from(part) / u64::from(whole)) as u32;
     let mut counts: Vec<u32> = SHARES.into_iter().map(in_share).chain(asked).collect();
     counts.retain(|faulty| *faulty <= demand.population);
     counts.sort_unstable();
@@ -67,10 +71,8 @@ fn failures(population: u32, faulty: u32) -> Vec<(u32, Ratio)> {
 }
 
 fn plots(demand: &Demand, series: &[Series]) -> Vec<String> {
-    let mut places: Vec<usize> =
-        series.iter().flat_map(|series| &series.failures).map(|(seats, _)| *seats as usize).collect();
-    places.sort_unstable();
-    places.dedup();
+    let is_had = |seats: &u32| series.iter().any(|series| series.failures.iter().any(|(size, _)| size == seats));
+    let places: Vec<usize> = NAMED.into_iter().filter(is_had).map(|seats| seats as usize).collect();
     if places.len() < 2 {
         return Vec::new();
     }

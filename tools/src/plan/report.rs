@@ -10,6 +10,9 @@ use crate::plan::gate::Committee;
 use crate::plan::model::{Layout, mbit};
 use crate::plan::{Demand, Site};
 
+/// A failure in a year that is more likely than this is worth a note.
+const FAILURE_PER_YEAR_MAX: f64 = 0.001;
+
 /// A plan. Field names are stable. Probabilities are exact where the plan is made; here they are rounded to what a float holds, and
 /// below its smallest they are 0.
 #[derive(Clone, Debug, Serialize)]
@@ -34,7 +37,7 @@ pub struct Plan {
     pub round_interval_ms: f64,
     /// From a galaxy round's start to its black hole's certificate.
     pub galaxy_round_time_ms: f64,
-    /// From the start of a cluster's round to the black hole, on the average.
+    /// From a transaction's admission to its black hole, on the average.
     pub finality_ms: f64,
     /// Transactions in a cluster's round.
     pub transactions_per_round: f64,
@@ -94,61 +97,34 @@ impl Plan {
             elections_per_year: elections_per_year.ceil(),
             failure_per_year: any_of(elections_per_year.ceil() as u64),
             site: demand.site,
-            notes: notes(layout),
+            notes: notes(layout, elections_per_year, any_of(elections_per_year.ceil() as u64)),
         }
     }
 
     /// The plan as names and texts.
     pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+        let Self { population, faulty, rate_per_s, committee, fault_bound, clusters, max_failure, .. } = self;
         let Site { round_trip_ms, verify_per_s, cores, transaction_bytes, uplink_mbit } = self.site;
+        let (round, galaxy_round, interval) = (self.round_time_ms, self.galaxy_round_time_ms, self.round_interval_ms);
+        let (held, finality, elections) = (self.transactions_per_round, self.finality_ms, self.elections_per_year);
+        let (election, all) = (probability(self.failure_per_election), probability(self.failure_per_round));
+        let year = probability(self.failure_per_year);
+        let facilitator = (self.facilitator_up_mbit_per_s, self.facilitator_down_mbit_per_s, self.facilitator_cores);
+        let validator = (self.validator_up_mbit_per_s, self.validator_down_mbit_per_s, self.validator_cores);
         let mut rows = vec![
-            (
-                "demand",
-                format!(
-                    "{} transactions a second; {} stars, {} of them faulty",
-                    self.rate_per_s, self.population, self.faulty
-                ),
-            ),
-            ("committee", format!("{} members, {} of which may be faulty", self.committee, self.fault_bound)),
-            (
-                "clusters",
-                format!(
-                    "{} with {} facilitators each; the galaxy has {} validators",
-                    self.clusters, self.committee, self.committee
-                ),
-            ),
-            (
-                "round time",
-                format!("{:.0} ms in a cluster, {:.0} ms in the galaxy", self.round_time_ms, self.galaxy_round_time_ms),
-            ),
-            (
-                "rounds",
-                format!(
-                    "one each {:.0} ms in a cluster, of {:.0} transactions",
-                    self.round_interval_ms, self.transactions_per_round
-                ),
-            ),
-            ("final after", format!("{:.0} ms on the average", self.finality_ms)),
-            (
-                "facilitator",
-                load(self.facilitator_up_mbit_per_s, self.facilitator_down_mbit_per_s, self.facilitator_cores),
-            ),
-            ("validator", load(self.validator_up_mbit_per_s, self.validator_down_mbit_per_s, self.validator_cores)),
-            (
-                "failure",
-                format!(
-                    "{:.2e} an election, where at most {:e} is asked for",
-                    self.failure_per_election, self.max_failure
-                ),
-            ),
-            ("", format!("at most {:.2e} a round of all clusters", self.failure_per_round)),
-            ("", format!("at most {:.2e} a year of {:.2e} elections", self.failure_per_year, self.elections_per_year)),
-            (
-                "assumed",
-                format!(
-                    "round trip {round_trip_ms} ms, {verify_per_s} verifications a second and core, {cores} cores, {transaction_bytes} bytes a transaction, {uplink_mbit} Mbit/s"
-                ),
-            ),
+            ("demand", format!("{rate_per_s} transactions a second; {population} stars, {faulty} of them faulty")),
+            ("committee", format!("{committee} members, {fault_bound} of which may be faulty")),
+            ("clusters", format!("{clusters} of {committee} facilitators; the galaxy has {committee} validators")),
+            ("round time", format!("{round:.0} ms in a cluster, {galaxy_round:.0} ms in the galaxy")),
+            ("rounds", format!("one each {interval:.0} ms in a cluster, of {held:.0} transactions")),
+            ("final after", format!("{finality:.0} ms on the average")),
+            ("facilitator", load(facilitator)),
+            ("validator", load(validator)),
+            ("failure", format!("{election} an election, where at most {max_failure:e} is asked for")),
+            ("", format!("at most {all} a round of all clusters")),
+            ("", format!("at most {year} a year of {elections:.2e} elections")),
+            ("assumed", format!("round trip {round_trip_ms} ms, link {uplink_mbit} Mbit/s, {cores} cores a node")),
+            ("", format!("{verify_per_s} verifications a second and core, {transaction_bytes} bytes a transaction")),
         ];
         rows.extend(self.notes.iter().map(|note| ("note", note.clone())));
         rows
@@ -161,12 +137,24 @@ impl fmt::Display for Plan {
     }
 }
 
-fn load(up: f64, down: f64, cores: f64) -> String {
+/// Megabits a second sent and received, and cores.
+fn load((up, down, cores): (f64, f64, f64)) -> String {
     format!("sends {up:.1} Mbit/s, receives {down:.1} Mbit/s, {cores:.2} cores busy")
 }
 
-fn notes(layout: &Layout) -> Vec<String> {
+/// Three digits, and the certain ones whole.
+fn probability(value: f64) -> String {
+    if value > 0.0 && value < 1.0 { format!("{value:.2e}") } else { value.to_string() }
+}
+
+fn notes(layout: &Layout, elections_per_year: f64, failure_per_year: f64) -> Vec<String> {
     let mut notes = Vec::new();
+    if failure_per_year > FAILURE_PER_YEAR_MAX {
+        notes.push(format!(
+            "--max-failure is for one election: for at most {FAILURE_PER_YEAR_MAX} a year ask for about {:.0e}",
+            FAILURE_PER_YEAR_MAX / elections_per_year
+        ));
+    }
     if layout.apply_cores > LOAD_MAX {
         notes.push(format!(
             "a validator's work includes {:.1} cores of applying transactions, which today's node does on one: the plan needs it spread over several",
