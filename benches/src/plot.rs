@@ -107,9 +107,10 @@ pub fn lines(places: &[usize], lines: &[Line]) -> String {
         ));
         for ((x, y), (place, value)) in at.iter().zip(&line.points) {
             svg.push_str(&format!(
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{}\"><title>{}, {place}: {value:.1}</title></circle>",
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{}\"><title>{}, {place}: {}</title></circle>",
                 line.color,
                 escape(&line.name),
+                round_text(*value, step / 100.0),
             ));
         }
     }

@@ -88,3 +88,18 @@ fn bearable(population: u32, faulty: u32, bound: &Ratio) -> u32 {
     }
     met
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use constellation_chain::PublicKey;
+
+    #[test]
+    fn the_gate_and_the_chain_mean_the_same_fault_bound() {
+        for seats in 1..=COMMITTEE_MAX {
+            let members = vec![PublicKey([0; 32]); seats];
+            let committee = constellation_chain::Committee::new(members);
+            assert_eq!(fault_bound(seats as u32) as usize, committee.fault_bound(), "{seats}");
+        }
+    }
+}

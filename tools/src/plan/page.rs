@@ -18,6 +18,9 @@ const NAMED: [u32; 8] = [4, 7, 13, 25, 52, 100, 202, 481];
 /// Shares of faulty stars, besides the one asked for; in whole stars, rounded down.
 const SHARES: [(u32, u32); 5] = [(1, 10), (1, 6), (1, 5), (1, 4), (3, 10)];
 
+/// The powers of ten that are shown: failures rarer than one in 10^20 never happen.
+const MAGNITUDE_MAX: f64 = 20.0;
+
 /// The failures of committees drawn from a population with one share of faulty stars.
 struct Series {
     name: String,
@@ -94,19 +97,19 @@ fn plots(demand: &Demand, series: &[Series]) -> Vec<String> {
     vec![
         figure("probability of failure", &plot::lines(&places, &lines(|failure| Some(number(failure))))),
         figure(
-            "the same in powers of ten: 9 is one in 10^9; the level line is --max-failure",
+            "the same in powers of ten: 9 is one in 10^9, 20 are shown; the level line is --max-failure",
             &plot::lines(&places, &magnitudes),
         ),
     ]
 }
 
-/// How many powers of ten a probability is below one; none for zero.
+/// How many powers of ten a probability is below one; none for zero, and what is too small to matter.
 fn magnitude(probability: &Ratio) -> Option<f64> {
     let text = probability.scientific(6);
     let (mantissa, exponent) = text.split_once('e')?;
     let (mantissa, exponent): (f64, f64) = (mantissa.parse().ok()?, exponent.parse().ok()?);
-    // A bound above one has no place in the plot; a certain failure is at its foot.
-    Some((-(mantissa.log10() + exponent)).max(0.0))
+    let powers = -(mantissa.log10() + exponent);
+    (0.0..=MAGNITUDE_MAX).contains(&powers).then_some(powers)
 }
 
 fn table(series: &[Series]) -> String {

@@ -103,12 +103,12 @@ impl Plan {
 
     /// The plan as names and texts.
     pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
-        let Self { population, faulty, rate_per_s, committee, fault_bound, clusters, max_failure, .. } = self;
+        let Self { population, faulty, rate_per_s, committee, fault_bound, clusters, .. } = self;
         let Site { round_trip_ms, verify_per_s, cores, transaction_bytes, uplink_mbit } = self.site;
         let (round, galaxy_round, interval) = (self.round_time_ms, self.galaxy_round_time_ms, self.round_interval_ms);
         let (held, finality, elections) = (self.transactions_per_round, self.finality_ms, self.elections_per_year);
         let (election, all) = (probability(self.failure_per_election), probability(self.failure_per_round));
-        let year = probability(self.failure_per_year);
+        let (year, bound) = (probability(self.failure_per_year), probability(self.max_failure));
         let facilitator = (self.facilitator_up_mbit_per_s, self.facilitator_down_mbit_per_s, self.facilitator_cores);
         let validator = (self.validator_up_mbit_per_s, self.validator_down_mbit_per_s, self.validator_cores);
         let mut rows = vec![
@@ -120,7 +120,7 @@ impl Plan {
             ("final after", format!("{finality:.0} ms on the average")),
             ("facilitator", load(facilitator)),
             ("validator", load(validator)),
-            ("failure", format!("{election} an election, where at most {max_failure:e} is asked for")),
+            ("failure", format!("{election} an election, where at most {bound} is asked for")),
             ("", format!("at most {all} a round of all clusters")),
             ("", format!("at most {year} a year of {elections:.2e} elections")),
             ("assumed", format!("round trip {round_trip_ms} ms, link {uplink_mbit} Mbit/s, {cores} cores a node")),
