@@ -1,5 +1,5 @@
-//! The report as one HTML page with plots drawn as SVG inside it: no scripts, and nothing from outside, so that the file
-//! can be kept and sent as it is.
+//! Reports as HTML pages with plots drawn as SVG inside them: no scripts, and nothing from outside, so that a file can be
+//! kept and sent as it is. The frame of any such page, and the page of a verification report.
 
 use crate::plot::{self, Bar, COLORS, Line};
 use crate::report::{percent, ratio, thousands};
@@ -29,22 +29,30 @@ th.name, td.name { text-align: left; } td.over { color: var(--warn); }
 #[must_use]
 pub fn page(report: &Report) -> String {
     let backends = backends(&report.rows);
-    let mut page = format!(
+    let colored: Vec<_> = backends.iter().map(|backend| (*backend, color(&backends, backend))).collect();
+    let mut body = head(report);
+    body.push_str(&key(&colored));
+    body.push_str(&section("Cases", &cases(&report.rows, &backends)));
+    body.push_str(&section("Batch sizes", &curves(&report.rows, &backends, "signatures in a batch", batch_curve)));
+    body.push_str(&section("Message lengths", &curves(&report.rows, &backends, "bytes in a message", message_curve)));
+    body.push_str(&format!("<h2>Figures</h2>\n{}", table(&report.rows)));
+    document("Ed25519 verification", &body)
+}
+
+/// A page that needs nothing from outside: `title`, which is text, over `body`, which is HTML.
+#[must_use]
+pub fn document(title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>Ed25519 verification</title><style>{STYLE}</style></head>\n<body>\n<h1>Ed25519 verification</h1>\n"
-    );
-    page.push_str(&head(report));
-    page.push_str(&key(&backends));
-    page.push_str(&section("Cases", &cases(&report.rows, &backends)));
-    page.push_str(&section("Batch sizes", &curves(&report.rows, &backends, "signatures in a batch", batch_curve)));
-    page.push_str(&section("Message lengths", &curves(&report.rows, &backends, "bytes in a message", message_curve)));
-    page.push_str(&format!("<h2>Figures</h2>\n{}</body>\n</html>\n", table(&report.rows)));
-    page
+         <title>{title}</title><style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{body}</body>\n</html>\n"
+    )
 }
 
 /// Text as it may stand in HTML.
-pub(crate) fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -90,21 +98,26 @@ fn head(report: &Report) -> String {
     head
 }
 
-fn key(backends: &[&str]) -> String {
+/// Names with the colours they have in the plots.
+#[must_use]
+pub fn key(colored: &[(&str, &str)]) -> String {
     let entry =
-        |name: &&str| format!("<span><i style=\"background:{}\"></i>{}</span>", color(backends, name), escape(name));
-    format!("<div class=\"key\">{}</div>\n", backends.iter().map(entry).collect::<String>())
+        |(name, color): &(&str, &str)| format!("<span><i style=\"background:{color}\"></i>{}</span>", escape(name));
+    format!("<div class=\"key\">{}</div>\n", colored.iter().map(entry).collect::<String>())
 }
 
-/// A section, unless there is nothing to show in it.
-fn section(title: &str, plots: &[String]) -> String {
+/// A section of figures, unless there is nothing to show in it.
+#[must_use]
+pub fn section(title: &str, plots: &[String]) -> String {
     if plots.is_empty() {
         return String::new();
     }
     format!("<h2>{title}</h2>\n<div class=\"plots\">\n{}</div>\n", plots.concat())
 }
 
-fn figure(caption: &str, svg: &str) -> String {
+/// A plot and what it shows.
+#[must_use]
+pub fn figure(caption: &str, svg: &str) -> String {
     format!("<figure><figcaption>{}</figcaption>{svg}</figure>\n", escape(caption))
 }
 

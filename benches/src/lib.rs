@@ -23,12 +23,12 @@
 
 pub mod acs;
 mod contenders;
-mod html;
+pub mod html;
 mod libraries;
 mod machine;
 mod measure;
 mod plan;
-mod plot;
+pub mod plot;
 mod reference;
 mod report;
 mod statistics;

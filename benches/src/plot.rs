@@ -33,6 +33,7 @@ pub struct Bar<'a> {
 }
 
 /// Bars, one under the other.
+#[must_use]
 pub fn bars(bars: &[Bar<'_>]) -> String {
     let largest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
     let height = BAR_HEIGHT * bars.len() as f64;
@@ -66,6 +67,7 @@ pub struct Line {
 }
 
 /// Lines over the places `places`, which rise from at least one, on a logarithmic axis.
+#[must_use]
 pub fn lines(places: &[usize], lines: &[Line]) -> String {
     let largest = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
     let step = round_step(largest / 5.0);
@@ -105,9 +107,10 @@ pub fn lines(places: &[usize], lines: &[Line]) -> String {
         ));
         for ((x, y), (place, value)) in at.iter().zip(&line.points) {
             svg.push_str(&format!(
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{}\"><title>{}, {place}: {value:.1}</title></circle>",
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{}\"><title>{}, {place}: {}</title></circle>",
                 line.color,
                 escape(&line.name),
+                round_text(*value, step / 100.0),
             ));
         }
     }

@@ -9,6 +9,7 @@ mod exit;
 mod load;
 mod network;
 mod output;
+mod plan;
 mod signals;
 mod star;
 
@@ -42,6 +43,7 @@ enum Command {
     Verify(commands::verify::Args),
     Bench(commands::bench::Args),
     Sim(commands::sim::Args),
+    Plan(commands::plan::Args),
 }
 
 impl Command {
@@ -56,6 +58,7 @@ impl Command {
             Self::Bench(args) => args.run(),
             Self::Log(args) => args.run(),
             Self::Sim(args) => args.run(),
+            Self::Plan(args) => args.run(),
         }
     }
 }

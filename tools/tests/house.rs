@@ -8,6 +8,7 @@ use std::path::Path;
 const HOUSE: &[(&str, &str, &[&str])] = &[
     ("engine/chain", "chain", &[]),
     ("engine/acs", "acs", &[]),
+    ("engine/meme", "meme", &["chain"]),
     ("shaders", "shaders", &[]),
     ("engine/verify", "verify", &["shaders"]),
     ("net", "net", &[]),
@@ -16,7 +17,7 @@ const HOUSE: &[(&str, &str, &[&str])] = &[
     ("engine/simulator", "simulator", &["acs", "chain", "protocol"]),
     ("engine/node", "node", &["acs", "chain", "net", "protocol", "storage", "verify"]),
     ("benches", "benches", &["acs", "verify"]),
-    ("tools", "tools", &["benches", "chain", "node", "simulator", "storage", "verify"]),
+    ("tools", "tools", &["benches", "chain", "meme", "node", "simulator", "storage", "verify"]),
 ];
 
 #[test]

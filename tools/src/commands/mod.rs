@@ -6,6 +6,7 @@ pub mod galaxy;
 pub mod init;
 pub mod load;
 pub mod log;
+pub mod plan;
 pub mod sim;
 pub mod star;
 pub mod verify;
