@@ -49,8 +49,8 @@ const VOTE_BYTES: f64 = 36.0;
 /// Processor time of all n nodes for an epoch, in milliseconds: "The common subset".
 const ACS_CPU_MS: [(f64, f64); 5] = [(4.0, 0.31), (16.0, 1.52), (31.0, 6.18), (64.0, 34.35), (128.0, 207.84)];
 
-/// Bytes of all proposals of one cluster round, at most: `ROUND_MAX_BYTES` of the protocol's configuration.
-const ROUND_MAX_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
+/// Bytes of all proposals of one cluster round, at most: `ROUND_MAX_BYTES` of the protocol's configuration, whose clusters still share it.
+pub const ROUND_MAX_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
 /// Bytes of one proposal, at most: `PROPOSAL_MAX_BYTES` there.
 const PROPOSAL_MAX_BYTES: f64 = 768.0 * 1024.0;
 /// Rounds of a cluster that may be under way before the galaxy has settled the first: `ROUNDS_AHEAD_OF_GALAXY` of the protocol.
