@@ -99,6 +99,12 @@ pub fn core_hz() -> f64 {
     (0..RUNS).map(|_| run()).fold(0.0, f64::max)
 }
 
+/// CPU time of the thread that asks, in milliseconds.
+pub(crate) fn cpu_ms() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

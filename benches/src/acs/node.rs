@@ -83,9 +83,3 @@ impl Node {
         self.machine.take_faults()
     }
 }
-
-/// CPU time of the thread that asks, in milliseconds.
-pub fn cpu_ms() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
-}
