@@ -1,9 +1,10 @@
-//! What a figure depends on and a report must state: the CPU, its features, the compiler and its flags; and the core's
-//! frequency.
+//! What a figure depends on and a report must state: the CPU, its features, the compiler and its flags; the core's
+//! frequency; and the clock of CPU time.
 
 use std::hint::black_box;
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// Steps of one run of the frequency's estimate: some .1 ms.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use constellation_acs::Target;
 
 use super::node::{Frame, Node};
+use super::{Delivery, Epoch, Run};
 use crate::machine::cpu_ms;
 use crate::random::Random;
-use super::{Delivery, Epoch, Run};
 
 pub struct Memory {
     delivery: Delivery,

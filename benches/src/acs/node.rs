@@ -1,9 +1,8 @@
-//! One machine as both networks run it: bytes in, bytes out. And the clock it is measured with.
+//! One machine as both networks run it: bytes in, bytes out.
 
 use std::sync::Arc;
 
 use constellation_acs::{Accepted, CODED_FROM_BYTES, Coin, Config, Fault, Message, Root, Seal, Seals, Subset, Target};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Encoded once, however many receive it.
 pub type Frame = Arc<Vec<u8>>;
