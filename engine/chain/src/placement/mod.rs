@@ -98,8 +98,8 @@ impl Placement {
         self.moved.len()
     }
 
-    /// The moves that `traffic` asks for, in the order of the stars' keys: each star at most once, and never more than `limits` allow. Where a
-    /// cluster is above the ceiling and all limits allow it no more, it comes no higher.
+    /// The moves that `traffic` asks for, in the order of the stars' keys: each star at most once, and never more than `limits` allow. Once
+    /// they are applied no cluster is above the ceiling, but one that was there before, and that one is no higher.
     pub fn moves(&self, traffic: &Traffic, limits: MoveLimits) -> Vec<Move> {
         let graph = Graph::new(traffic.edges());
         let before: Vec<u32> = graph.stars.iter().map(|star| self.cluster_of(star)).collect();
