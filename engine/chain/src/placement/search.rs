@@ -53,6 +53,7 @@ impl<'a> Search<'a> {
                 break;
             }
         }
+        debug_assert_eq!(self.moved, self.before.iter().zip(&self.now).filter(|(before, now)| before != now).count());
         self.now
     }
 
