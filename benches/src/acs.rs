@@ -28,6 +28,7 @@ use constellation_acs::{Accepted, Fault, MAX_NODES};
 pub use report::{Report, Row};
 
 use crate::Machine;
+use crate::random::Random;
 use crate::statistics::{median, spread};
 use memory::Memory;
 use peak::Peak;
@@ -268,32 +269,6 @@ fn check(epoch: &Epoch, payloads: &[Arc<[u8]>]) -> Result<(), String> {
     }
     let is_right = |(proposer, payload): &Accepted| payloads[*proposer] == *payload;
     if first.iter().all(is_right) { Ok(()) } else { Err("a payload is not what was proposed".to_owned()) }
-}
-
-/// SplitMix64: for payloads and orders of delivery.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn bytes(&mut self, len: usize) -> Arc<[u8]> {
-        let mut bytes = vec![0; len];
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
-        }
-        bytes.into()
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Side-by-side measurements of verification throughput against other libraries, as data, as a table and as a page; and
-//! what an epoch of the common subset costs ([`acs`]). It measures and reports; it must never be linked into a node.
+//! what an epoch of the common subset costs ([`acs`]), and what placing stars by their traffic gains ([`placement`]). It measures and reports; it must never be linked into a node.
 //!
 //! One library, `ed25519-simd`, compiles only when a whole program enables AVX-512. The build script therefore builds a
 //! program of its own for it (`reference/`), which is part of this crate as bytes and takes its turns over pipes.
@@ -27,8 +27,10 @@ pub mod html;
 mod libraries;
 mod machine;
 mod measure;
+pub mod placement;
 mod plan;
 pub mod plot;
+mod random;
 mod reference;
 mod report;
 mod statistics;

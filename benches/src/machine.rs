@@ -1,9 +1,10 @@
-//! What a figure depends on and a report must state: the CPU, its features, the compiler and its flags; and the core's
-//! frequency.
+//! What a figure depends on and a report must state: the CPU, its features, the compiler and its flags; the core's
+//! frequency; and the clock of CPU time.
 
 use std::hint::black_box;
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// Steps of one run of the frequency's estimate: some .1 ms.
@@ -97,6 +98,12 @@ pub fn core_hz() -> f64 {
         f64::from(2 * STEPS) / start.elapsed().as_secs_f64()
     };
     (0..RUNS).map(|_| run()).fold(0.0, f64::max)
+}
+
+/// CPU time of the thread that asks, in milliseconds.
+pub(crate) fn cpu_ms() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 #[cfg(test)]

@@ -284,7 +284,16 @@ fn help_of_every_command_shows_examples() {
     }
     let mut seen = Vec::new();
     check(&[], &mut seen);
-    for command in ["verify", "bench acs", "bench verify", "log bounds", "log print", "log verify", "log repair"] {
+    for command in [
+        "verify",
+        "bench acs",
+        "bench placement",
+        "bench verify",
+        "log bounds",
+        "log print",
+        "log verify",
+        "log repair",
+    ] {
         assert!(seen.iter().any(|path| path == command), "{command} is not in {seen:?}");
     }
 }

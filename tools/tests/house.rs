@@ -16,7 +16,7 @@ const HOUSE: &[(&str, &str, &[&str])] = &[
     ("engine/protocol", "protocol", &["acs", "chain"]),
     ("engine/simulator", "simulator", &["acs", "chain", "protocol"]),
     ("engine/node", "node", &["acs", "chain", "net", "protocol", "storage", "verify"]),
-    ("benches", "benches", &["acs", "verify"]),
+    ("benches", "benches", &["acs", "chain", "verify"]),
     ("tools", "tools", &["benches", "chain", "meme", "node", "simulator", "storage", "verify"]),
 ];
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use constellation_acs::Target;
 
-use super::node::{Frame, Node, cpu_ms};
-use super::{Delivery, Epoch, Random, Run};
+use super::node::{Frame, Node};
+use super::{Delivery, Epoch, Run};
+use crate::machine::cpu_ms;
+use crate::random::Random;
 
 pub struct Memory {
     delivery: Delivery,

@@ -1,9 +1,8 @@
-//! One machine as both networks run it: bytes in, bytes out. And the clock it is measured with.
+//! One machine as both networks run it: bytes in, bytes out.
 
 use std::sync::Arc;
 
 use constellation_acs::{Accepted, CODED_FROM_BYTES, Coin, Config, Fault, Message, Root, Seal, Seals, Subset, Target};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Encoded once, however many receive it.
 pub type Frame = Arc<Vec<u8>>;
@@ -82,10 +81,4 @@ impl Node {
     pub fn take_faults(&mut self) -> Vec<Fault> {
         self.machine.take_faults()
     }
-}
-
-/// CPU time of the thread that asks, in milliseconds.
-pub fn cpu_ms() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }

@@ -18,8 +18,9 @@ use constellation_acs::Target;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use super::node::{Node, cpu_ms};
+use super::node::Node;
 use super::{Epoch, Run};
+use crate::machine::cpu_ms;
 
 const HEADER_LEN_BYTES: usize = 8;
 

@@ -56,7 +56,7 @@ pub use map::{KeyMap, KeySet, KeyState};
 pub use merkle::merkle_root;
 pub use misconduct::{Misconduct, MisconductError, MisconductKind, Statement, is_sealed_by, seal_proposal};
 pub use offer::{Offer, OfferError};
-pub use placement::{CLUSTERS_MAX, home_cluster};
+pub use placement::{CLUSTERS_MAX, Move, MoveLimits, Placement, TRANSFER_WEIGHT, Traffic, TrafficLimits, home_cluster};
 pub use round_id::{RoundId, Tier};
 pub use transaction::{
     COUNTERPARTY_MESSAGE_LEN_BYTES, FIXED_LEN_BYTES, Half, INITIATOR_MESSAGE_LEN_BYTES, Kind, NetworkId,

@@ -542,8 +542,7 @@ mod tests {
         let mut cluster = Cluster::new(0, naming.clone(), std::array::from_fn(|_| committee.clone()));
         let (own, other) = (block(Hash::ZERO, Hash([1; 32])), block(Hash::ZERO, Hash([2; 32])));
         cluster.advance(&own);
-        let verifying = || Phase::Verifying { members: Members(1), proposed: Vec::new(), proofs: BTreeSet::new() };
-        cluster.phase = verifying();
+        cluster.phase = Phase::Verifying { members: Members(1), proposed: Vec::new(), proofs: BTreeSet::new() };
         cluster.accept(&own, naming.clone());
         assert!(matches!(cluster.phase, Phase::Verifying { .. }));
         assert_eq!((cluster.accepted, cluster.current()), ((1, own.header.hash()), 2));
