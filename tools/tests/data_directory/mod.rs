@@ -4,13 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use constellation_chain::{
     BlackHole, Certificate, Genesis, GenesisNode, GenesisStar, Offer, SecretKey, StarHead, Transaction,
 };
 use constellation_node::{LOG_RECORD_KIND_BLACK_HOLE, VerifyEngine};
 use constellation_protocol::{Action, Config, Event, Node};
-use constellation_storage::{Log, LogOptions};
+use constellation_storage::{Directory, Log, LogError, LogOptions};
 
 /// A data directory with a genesis and the log of a network of one node.
 pub struct DataDirectory {
@@ -46,10 +47,24 @@ impl DataDirectory {
         &self.genesis
     }
 
+    /// A process that another test has just forked holds copies of this process' locks until it runs its own program.
+    fn open_log(&self, options: LogOptions) -> Log<Directory> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match Log::open(&self.log_path(), options) {
+                Ok((log, _)) => return log,
+                Err(LogError::Locked { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
     /// Appends black holes to the log, whatever they are worth.
     pub fn append(&self, black_holes: &[(Arc<BlackHole>, Certificate)]) {
         let options = LogOptions { segment_len_bytes: 1 << 16, reserve_len_bytes: 0 };
-        let (mut log, _) = Log::open(&self.log_path(), options).unwrap();
+        let mut log = self.open_log(options);
         for (black_hole, certificate) in black_holes {
             log.append(LOG_RECORD_KIND_BLACK_HOLE, &[&black_hole.to_bytes(certificate)]).unwrap();
         }
