@@ -48,10 +48,11 @@ impl DataDirectory {
     }
 
     /// A process that another test has just forked holds copies of this process' locks until it runs its own program.
-    fn open_log(&self, options: LogOptions) -> Log<Directory> {
+    fn open_log(&self) -> Log<Directory> {
+        let options = || LogOptions { segment_len_bytes: 1 << 16, reserve_len_bytes: 0 };
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            match Log::open(&self.log_path(), options) {
+            match Log::open(&self.log_path(), options()) {
                 Ok((log, _)) => return log,
                 Err(LogError::Locked { .. }) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(5));
@@ -63,8 +64,7 @@ impl DataDirectory {
 
     /// Appends black holes to the log, whatever they are worth.
     pub fn append(&self, black_holes: &[(Arc<BlackHole>, Certificate)]) {
-        let options = LogOptions { segment_len_bytes: 1 << 16, reserve_len_bytes: 0 };
-        let mut log = self.open_log(options);
+        let mut log = self.open_log();
         for (black_hole, certificate) in black_holes {
             log.append(LOG_RECORD_KIND_BLACK_HOLE, &[&black_hole.to_bytes(certificate)]).unwrap();
         }
