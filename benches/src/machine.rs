@@ -1,6 +1,7 @@
 //! What a figure depends on and a report must state: the CPU, its features, the compiler and its flags; the core's
 //! frequency; and the clock of CPU time.
 
+use std::fmt::{self, Display};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -41,6 +42,14 @@ impl Machine {
             compiler: env!("CONSTELLATION_COMPILER"),
             flags: flags(),
         }
+    }
+}
+
+impl Display for Machine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "cpu       {}, {} cores", self.cpu, self.cores)?;
+        writeln!(formatter, "compiler  {}", self.compiler)?;
+        writeln!(formatter, "flags     {}", self.flags)
     }
 }
 

@@ -79,10 +79,7 @@ fn noise(epochs: usize, rows: &[Row]) -> Vec<String> {
 
 impl Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, compiler, flags, .. } = &self.machine;
-        writeln!(formatter, "cpu       {cpu}, {cores} cores")?;
-        writeln!(formatter, "compiler  {compiler}")?;
-        writeln!(formatter, "flags     {flags}")?;
+        write!(formatter, "{}", self.machine)?;
         writeln!(
             formatter,
             "network   {}; CPU time over all nodes, medians of {} epochs\n",

@@ -55,10 +55,7 @@ pub struct Report {
 
 impl Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, compiler, flags, .. } = &self.machine;
-        writeln!(formatter, "cpu       {cpu}, {cores} cores")?;
-        writeln!(formatter, "compiler  {compiler}")?;
-        writeln!(formatter, "flags     {flags}")?;
+        write!(formatter, "{}", self.machine)?;
         writeln!(
             formatter,
             "traffic   {} stars, {} transfers an epoch, seed {}",

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-/// Seats of all clusters together, at most.
+/// Seats of all clusters together, at most: their proposals share the bytes of a black hole, and a proposal must hold something.
 const SEATS_MAX: usize = 1024;
 
 /// A node named in the genesis.
@@ -69,7 +69,7 @@ struct Unchecked {
     stars: Vec<GenesisStar>,
 }
 
-/// Clusters that can be, with so many seats each: their proposals share the black hole's bytes, and a proposal must hold something.
+/// Clusters that can be, with so many seats each.
 fn clusters_max(seats: usize) -> u32 {
     CLUSTERS_MAX.min((SEATS_MAX / seats) as u32)
 }

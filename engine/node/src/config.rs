@@ -106,7 +106,7 @@ impl NodeConfig {
             verify_threads: 0,
             software_gpu: false,
             pin_core: true,
-            round_interval_ms: 40,
+            round_interval_ms: constellation_protocol::ROUND_INTERVAL_US / 1000,
             segment_mib: 64,
         }
     }

@@ -41,6 +41,8 @@ mod runtime;
 mod suspects;
 mod verify_stage;
 
+pub use constellation_protocol::{PROPOSAL_MAX_BYTES, ROUND_INTERVAL_US, ROUND_MAX_BYTES, ROUNDS_AHEAD_OF_GALAXY};
+
 pub use audit::{AuditLogError, AuditReport, LOG_RECORD_KIND_BLACK_HOLE, audit_log, read_black_hole};
 pub use config::{ConfigFileError, JournalSync, NodeConfig};
 pub use data_dir::{DataDir, DataDirError};

@@ -2,8 +2,7 @@
 //! round agrees the next one broadcasts its proposals; what the earlier one may hold is left out of them, and what both hold the later one leaves out
 //! of its block.
 
-use crate::event::{Action, Fault, FaultKind, NodeIndex, Priority};
-use crate::message::Message;
+use crate::event::{Action, Fault, FaultKind, NodeIndex};
 use crate::misconduct::PROOFS_MAX_BYTES;
 use crate::node::{Job, Node};
 use crate::pool::Share;
@@ -11,13 +10,10 @@ use crate::proposal::{ClusterProposal, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
     COMMITTEE_MAX, Certificate, Committee, Hash, KeySet, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members,
-    Misconduct, PublicKey, Reader, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
+    Misconduct, PublicKey, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Bytes of LSH blocks that wait for their turn, of all clusters together: what has no room is fetched when it is missed.
-const GIVEN_MAX_BYTES: usize = 64 << 20;
 
 /// The black hole that names a round's facilitators, and whom it names.
 #[derive(Clone)]
@@ -58,7 +54,7 @@ pub(crate) struct Cluster {
     pub certified: (u64, Hash),
     /// Certified LSH blocks that are in no black hole yet.
     pub sealed: BTreeMap<u64, Arc<SealedLshBlock>>,
-    naming: BTreeMap<u64, Naming>,
+    naming: BTreeMap<u64, Arc<Naming>>,
     /// Rounds this node has a seat in, from the first that is in no black hole to the current one.
     pub rounds: BTreeMap<u64, Round>,
     /// Proposals that are here for good, of the rounds that are not certified, by round and member.
@@ -72,10 +68,12 @@ pub(crate) struct Cluster {
     entered_us: u64,
     /// When it last entered a round, or sealed a block.
     pub progress_us: u64,
-    adopting: Option<(Arc<SealedLshBlock>, NodeIndex)>,
-    asked: Option<(u64, u64)>,
+    /// A block from elsewhere whose transactions are being verified, and whose it is.
+    pub adopting: Option<(Arc<SealedLshBlock>, NodeIndex)>,
+    /// The round whose block was asked for last, and when.
+    pub asked: Option<(u64, u64)>,
     /// LSH blocks that members gave this node, which has no seat in their rounds: one a round, from the current one on.
-    given: BTreeMap<u64, (NodeIndex, Vec<u8>)>,
+    pub given: BTreeMap<u64, (NodeIndex, Vec<u8>)>,
 }
 
 impl Cluster {
@@ -83,7 +81,7 @@ impl Cluster {
         let naming = next_committees
             .into_iter()
             .zip(1..)
-            .map(|(committee, round)| (round, Naming { committee, ..genesis.clone() }))
+            .map(|(committee, round)| (round, Arc::new(Naming { committee, ..genesis.clone() })))
             .collect();
         Cluster {
             id,
@@ -113,7 +111,7 @@ impl Cluster {
         self.certified.0 + 1
     }
 
-    pub fn naming(&self, round: u64) -> Option<&Naming> {
+    pub fn naming(&self, round: u64) -> Option<&Arc<Naming>> {
         self.naming.get(&round)
     }
 
@@ -121,7 +119,7 @@ impl Cluster {
     pub fn accept(&mut self, block: &LshBlock, naming: Naming) {
         let (round, hash) = (block.header.round(), block.header.hash());
         self.accepted = (round, hash);
-        self.naming.insert(round + ROUNDS_AHEAD_OF_GALAXY, naming);
+        self.naming.insert(round + ROUNDS_AHEAD_OF_GALAXY, Arc::new(naming));
         self.naming = self.naming.split_off(&(round + 1));
         self.sealed = self.sealed.split_off(&(round + 1));
         self.rounds = self.rounds.split_off(&(round + 1));
@@ -375,27 +373,7 @@ impl Node {
         true
     }
 
-    /// Validators without a seat in the round need the block too: each is given it by one member, another in each round, and fetches it where that
-    /// one fails.
-    fn give_to_bystanders(&mut self, cluster: usize, sealed: &SealedLshBlock) {
-        let round = sealed.block.header.round();
-        let Some(committee) = self.clusters[cluster].naming(round).map(|naming| &naming.committee) else { return };
-        let Some(me) = committee.index_of(&self.public_key) else { return };
-        let turn = |validator: usize| (validator as u64).wrapping_add(round) as usize % committee.len() == me;
-        let bystanders = self.validators.members().iter().enumerate();
-        let mine: Vec<NodeIndex> = bystanders
-            .filter(|(validator, key)| turn(*validator) && committee.index_of(key).is_none())
-            .map(|(validator, _)| validator as NodeIndex)
-            .collect();
-        if !mine.is_empty() {
-            let mut bytes = Vec::with_capacity(sealed.block.header.contents_len_bytes() + 1024);
-            sealed.write(&mut bytes);
-            let message = Message::LshBlock(bytes);
-            mine.into_iter().for_each(|to| self.send(to, Priority::Bulk, &message));
-        }
-    }
-
-    fn seal(&mut self, cluster: usize, sealed: Arc<SealedLshBlock>) {
+    pub(crate) fn seal(&mut self, cluster: usize, sealed: Arc<SealedLshBlock>) {
         let round = sealed.block.header.round();
         self.pools[cluster].seal(round, &sealed.block.transactions);
         self.proofs.settle(&sealed.block.misconduct);
@@ -403,102 +381,6 @@ impl Node {
         self.clusters[cluster].sealed.insert(round, sealed);
         self.clusters[cluster].progress_us = self.now_us;
         self.ahead.forget_through(self.clusters[cluster].tier(), round);
-    }
-
-    /// Asks `from`, who has spoken of later rounds, for the LSH block this node lacks.
-    pub(crate) fn want_lsh_block(&mut self, cluster: usize, from: NodeIndex, certified_round: u64) {
-        const ASK_AGAIN_US: u64 = 200_000;
-        let round = self.clusters[cluster].current();
-        let asked = self.clusters[cluster]
-            .asked
-            .is_some_and(|(asked, at_us)| asked == round && self.now_us < at_us + ASK_AGAIN_US);
-        if certified_round < round || asked || self.clusters[cluster].naming(round).is_none() {
-            return;
-        }
-        self.clusters[cluster].asked = Some((round, self.now_us));
-        self.send(from, Priority::Consensus, &Message::GetLshBlock { cluster: cluster as u32, round });
-    }
-
-    /// Serves a certified LSH block that is in no black hole yet; later the black hole itself is served.
-    pub(crate) fn serve_lsh_block(&mut self, to: NodeIndex, cluster: u32, round: u64) {
-        let sealed = self.clusters.get(cluster as usize).and_then(|cluster| cluster.sealed.get(&round));
-        match sealed {
-            Some(sealed) => {
-                let mut bytes = Vec::with_capacity(sealed.block.header.contents_len_bytes() + 1024);
-                sealed.write(&mut bytes);
-                self.send(to, Priority::Bulk, &Message::LshBlock(bytes));
-            }
-            None => self.send_status(to, false),
-        }
-    }
-
-    /// Takes a certified LSH block from a peer. Decoding is work: only what was asked for, or what a member of the round gives to one that has no seat
-    /// in it, is worth it.
-    pub(crate) fn take_lsh_block(&mut self, from: NodeIndex, bytes: Vec<u8>) {
-        let Some((id, round)) = LshHeader::place_at(&bytes) else { return };
-        let cluster = id as usize;
-        let Some(own) = self.clusters.get(cluster) else { return };
-        let current = own.current();
-        if round == current && own.adopting.is_none() && own.asked.is_some_and(|(asked, _)| asked == current) {
-            return self.adopt_lsh_block(cluster, from, &bytes);
-        }
-        let is_open = round >= current && own.naming(round).is_some() && !own.given.contains_key(&round);
-        let given = self.clusters.iter().flat_map(|cluster| cluster.given.values());
-        let has_room = given.map(|(_, bytes)| bytes.len()).sum::<usize>() + bytes.len() <= GIVEN_MAX_BYTES;
-        let (tier, me) = (own.tier(), self.index());
-        if is_open && has_room && self.has_seat(from, tier, round) && !self.has_seat(me, tier, round) {
-            self.clusters[cluster].given.insert(round, (from, bytes));
-        }
-    }
-
-    /// Takes up the next of the LSH blocks that were given to this node.
-    fn adopt_given(&mut self, cluster: usize) {
-        let own = &mut self.clusters[cluster];
-        let current = own.current();
-        own.given = own.given.split_off(&current);
-        if own.adopting.is_none()
-            && let Some((from, bytes)) = own.given.remove(&current)
-        {
-            self.adopt_lsh_block(cluster, from, &bytes);
-        }
-    }
-
-    /// Its transactions are verified before anything is built on it.
-    fn adopt_lsh_block(&mut self, cluster: usize, from: NodeIndex, bytes: &[u8]) {
-        let mut reader = Reader::new(bytes);
-        let sealed = match SealedLshBlock::read(&mut reader, self.network) {
-            Ok(sealed) => sealed,
-            Err(error) => return self.blame(from, FaultKind::BadBlock(error.to_string())),
-        };
-        let header = sealed.block.header;
-        if let Err(what) = self.check_lsh_header(&header, &sealed.certificate) {
-            return self.blame(from, FaultKind::BadBlock(what));
-        }
-        if header.previous != self.clusters[cluster].certified.1 {
-            return self.blame(from, FaultKind::BadBlock("LSH block does not follow the cluster's last one".into()));
-        }
-        if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
-            return self
-                .blame(from, FaultKind::BadBlock("LSH block with a proof of misconduct that proves nothing".into()));
-        }
-        let sealed = Arc::new(sealed);
-        let unverified =
-            sealed.block.transactions.iter().filter(|one| !self.pools[cluster].has_verified(one)).cloned().collect();
-        self.clusters[cluster].adopting = Some((sealed, from));
-        self.verify(Job::AdoptLshBlock(cluster, header.hash()), unverified);
-    }
-
-    pub(crate) fn lsh_block_verified(&mut self, cluster: usize, hash: Hash, all_valid: bool) {
-        let Some((sealed, from)) =
-            self.clusters[cluster].adopting.take_if(|(sealed, _)| sealed.block.header.hash() == hash)
-        else {
-            return;
-        };
-        if !all_valid {
-            return self.blame(from, FaultKind::BadBlock("LSH block with a transaction that does not verify".into()));
-        }
-        self.seal(cluster, sealed);
-        self.clusters[cluster].asked = None;
     }
 
     /// Checks an LSH block's place and certificate, not its contents.

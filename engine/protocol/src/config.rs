@@ -4,9 +4,12 @@ use constellation_chain::{Genesis, PublicKey, SecretKey};
 use std::sync::Arc;
 
 /// Bytes of all proposals of one round of all clusters together, so that a black hole fits one log record and one message.
-const ROUND_MAX_BYTES: usize = 4 << 20;
+pub const ROUND_MAX_BYTES: usize = 4 << 20;
 /// Bytes of one proposal, at most.
-const PROPOSAL_MAX_BYTES: usize = 768 << 10;
+pub const PROPOSAL_MAX_BYTES: usize = 768 << 10;
+
+/// Least time between the starts of two rounds of a cluster, in microseconds, where the settings say nothing else.
+pub const ROUND_INTERVAL_US: u64 = 40_000;
 
 /// A node's settings.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ impl Config {
         Config {
             genesis: Arc::new(genesis),
             key,
-            round_interval_us: 40_000,
+            round_interval_us: ROUND_INTERVAL_US,
             pool_max: 65_536,
             pool_star_max: 64,
             pool_ttl_us: 60_000_000,

@@ -36,6 +36,7 @@ mod config;
 mod event;
 mod galaxy;
 mod journal;
+mod lsh_blocks;
 mod message;
 mod misconduct;
 mod node;
@@ -46,7 +47,7 @@ mod round;
 mod silence;
 
 pub use audit::{AuditError, Auditor};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, PROPOSAL_MAX_BYTES, ROUND_INTERVAL_US, ROUND_MAX_BYTES};
 pub use event::{
     Action, Admission, Answer, Compute, Event, Fault, FaultKind, NodeIndex, NodeStatus, Priority, Query, StarAnswer,
     TransactionState,
@@ -54,3 +55,4 @@ pub use event::{
 pub use journal::{JournalRecord, JournalRecordError};
 pub use message::{Message, MessageError};
 pub use node::{Node, ReplayError};
+pub use proposal::ROUNDS_AHEAD_OF_GALAXY;

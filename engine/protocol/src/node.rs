@@ -20,7 +20,7 @@ use constellation_acs::JournalEntry;
 use constellation_chain::{
     BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction, home_cluster,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Between two looks at what is late, in microseconds.
@@ -504,6 +504,10 @@ impl Node {
 
     /// Asks for the signatures of `transactions`; with none to check, the job is done at once.
     pub(crate) fn verify(&mut self, job: Job, transactions: Vec<Arc<Transaction>>) {
+        // A round that is begun anew takes no verdicts of its first beginning: they are in another order.
+        if let Job::ClusterRound(cluster, _) = job {
+            self.jobs.retain(|_, (open, _)| !matches!(open, Job::ClusterRound(other, _) if *other == cluster));
+        }
         self.next_job += 1;
         let id = self.next_job;
         self.jobs.insert(id, (job, transactions.len()));
@@ -526,9 +530,12 @@ impl Node {
 
     fn admit(&mut self, transactions: Vec<Arc<Transaction>>) -> Vec<crate::Admission> {
         let homes: Vec<usize> = transactions.iter().map(|transaction| self.home(&transaction.initiator())).collect();
-        for (cluster, pool) in self.pools.iter().enumerate().filter(|(cluster, _)| homes.contains(cluster)) {
-            let own = transactions.iter().zip(&homes).filter(|(_, home)| **home == cluster);
-            pool.look_ahead(own.map(|(transaction, _)| transaction), &self.ledger);
+        let mut by_home: BTreeMap<usize, Vec<&Arc<Transaction>>> = BTreeMap::new();
+        for (transaction, home) in transactions.iter().zip(&homes) {
+            by_home.entry(*home).or_default().push(transaction);
+        }
+        for (home, own) in by_home {
+            self.pools[home].look_ahead(own.into_iter(), &self.ledger);
         }
         let mut admissions = Vec::with_capacity(transactions.len());
         let mut fresh = Vec::with_capacity(transactions.len());
@@ -557,8 +564,8 @@ impl Node {
                 })
             }
             Query::Transaction(id) => {
-                let states = self.pools.iter().map(|pool| pool.state_of(&id));
-                let known = states.into_iter().find(|state| *state != TransactionState::Unknown);
+                let mut states = self.pools.iter().map(|pool| pool.state_of(&id));
+                let known = states.find(|state| *state != TransactionState::Unknown);
                 Answer::Transaction(known.unwrap_or(TransactionState::Unknown))
             }
             Query::Offers(star) => Answer::Offers(self.offers.waiting_for(&star)),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// LSH blocks of one cluster that one black hole can take: how far a cluster runs ahead of its galaxy. One round broadcasts while another agrees and the
 /// galaxy settles a third.
-pub(crate) const ROUNDS_AHEAD_OF_GALAXY: u64 = 3;
+pub const ROUNDS_AHEAD_OF_GALAXY: u64 = 3;
 
 /// A facilitator's proposal.
 pub(crate) struct ClusterProposal {

@@ -4,12 +4,17 @@
 
 mod common;
 
-use common::{assert_sound, clustered};
+use common::{assert_sound, engine, network};
 use constellation_chain::{Hash, LshHeader, PublicKey, Reason, StarHead, home_cluster};
-use constellation_simulator::node::{Deceit, Network, Stars, star_key};
+use constellation_simulator::node::{Deceit, Network, Options, Stars, star_key};
 use std::collections::BTreeSet;
 
 const SECOND_US: u64 = 1_000_000;
+
+/// A network of several clusters, of so many seats each.
+fn clustered(seed: u64, nodes: usize, (clusters, seats): (u32, usize), stars: usize) -> Network {
+    Network::new(Options { seed, nodes, seats, clusters, stars }, engine())
+}
 
 fn load(network: &mut Network, stars: &mut Stars, transfers: usize, gap_us: u64) {
     for _ in 0..transfers {
@@ -97,7 +102,7 @@ fn a_double_spend_across_two_clusters_is_resolved_alike_and_leaves_evidence() {
 
 #[test]
 fn nodes_without_a_seat_are_given_the_blocks_once() {
-    let mut network = clustered(7, 8, (2, 4), 40);
+    let mut network = network(7, 8, 4, 40);
     let mut stars = Stars::new(40);
     network.run(50_000);
     load(&mut network, &mut stars, 60, 5_000);

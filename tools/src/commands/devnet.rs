@@ -89,8 +89,12 @@ impl Args {
         let accidents = self.accidents()?;
         let dir = self.make_dir()?;
         let outcome = self.run_in(&dir, accidents, &signal);
-        let is_fine = outcome.as_ref().is_ok_and(|report| report.mismatches == 0);
-        if self.dir.is_none() && is_fine {
+        let has_nothing_to_tell = match &outcome {
+            Ok(report) => report.mismatches == 0,
+            // What is asked for cannot be: no node has run.
+            Err(failure) => failure.exit() == Exit::BadInput,
+        };
+        if self.dir.is_none() && has_nothing_to_tell {
             std::fs::remove_dir_all(&dir).map_err(|error| Failure::reading(dir.display(), &error))?;
         } else if self.dir.is_none() {
             note(format_args!("the nodes' directories are kept in {}", dir.display()));

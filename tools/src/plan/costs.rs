@@ -2,6 +2,7 @@
 //! benches/RESULTS.md, of two shared cores of a Zen 4 server: an operator whose machines differ gives flags.
 
 use constellation_chain::{COMMITTEE_MAX, FIXED_LEN_BYTES, LshHeader};
+use constellation_node::{PROPOSAL_MAX_BYTES, ROUND_INTERVAL_US, ROUND_MAX_BYTES, ROUNDS_AHEAD_OF_GALAXY};
 
 /// Default round trip, in milliseconds: between the continents' data centres some 80 to 150. A choice, not measured.
 pub const ROUND_TRIP_MS: f64 = 100.0;
@@ -49,14 +50,10 @@ const VOTE_BYTES: f64 = 36.0;
 /// Processor time of all n nodes for an epoch, in milliseconds: "The common subset".
 const ACS_CPU_MS: [(f64, f64); 5] = [(4.0, 0.31), (16.0, 1.52), (31.0, 6.18), (64.0, 34.35), (128.0, 207.84)];
 
-/// Bytes of all proposals of one cluster round, at most: `ROUND_MAX_BYTES` of the protocol's configuration, whose clusters still share it.
-pub const ROUND_MAX_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
-/// Bytes of one proposal, at most: `PROPOSAL_MAX_BYTES` there.
-const PROPOSAL_MAX_BYTES: f64 = 768.0 * 1024.0;
-/// Rounds of a cluster that may be under way before the galaxy has settled the first: `ROUNDS_AHEAD_OF_GALAXY` of the protocol.
-pub const ROUNDS_AHEAD: f64 = 3.0;
-/// The least time between the starts of a cluster's rounds, in seconds: `round_interval_us` of the protocol's configuration.
-pub const ROUND_INTERVAL_MIN_S: f64 = 0.04;
+/// Rounds of a cluster that may be under way before the galaxy has settled the first.
+pub const ROUNDS_AHEAD: f64 = ROUNDS_AHEAD_OF_GALAXY as f64;
+/// The least time between the starts of a cluster's rounds, in seconds.
+pub const ROUND_INTERVAL_MIN_S: f64 = ROUND_INTERVAL_US as f64 / 1e6;
 
 /// Seconds of a Julian year.
 pub const YEAR_S: f64 = 365.25 * 86_400.0;
@@ -77,9 +74,9 @@ pub fn acs_cpu_s(seats: f64) -> f64 {
     all_ms / 1e3 / seats
 }
 
-/// Bytes that a round of a cluster with `seats` facilitators can hold.
+/// Bytes that a round of a cluster with `seats` facilitators can hold, if it need not share them with other clusters.
 pub fn round_max_bytes(seats: f64) -> f64 {
-    ROUND_MAX_BYTES.min(seats * PROPOSAL_MAX_BYTES)
+    (ROUND_MAX_BYTES as f64).min(seats * PROPOSAL_MAX_BYTES as f64)
 }
 
 /// Bytes of a certified LSH block's header, as validators propose it: a signature of 64 bytes of each of the quorum.

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use constellation_meme::{Ratio, fault_bound};
+use constellation_node::ROUND_MAX_BYTES;
 use serde::Serialize;
 
-use crate::plan::costs::{LOAD_MAX, ROUND_MAX_BYTES, YEAR_S};
+use crate::plan::costs::{LOAD_MAX, YEAR_S};
 use crate::plan::gate::Committee;
 use crate::plan::model::{Layout, mbit};
 use crate::plan::{Demand, Site};
@@ -150,11 +151,11 @@ fn probability(value: f64) -> String {
 fn notes(layout: &Layout, elections_per_year: f64, failure_per_year: f64) -> Vec<String> {
     let mut notes = Vec::new();
     let all_bytes = layout.round_bytes * f64::from(layout.clusters);
-    if all_bytes > ROUND_MAX_BYTES {
+    if all_bytes > ROUND_MAX_BYTES as f64 {
         notes.push(format!(
-            "the clusters' rounds hold {:.0} MiB together; today's protocol gives all clusters of a galaxy {:.0} MiB a round",
+            "the clusters' rounds hold {:.0} MiB together; today's protocol gives all clusters of a galaxy {} MiB a round",
             all_bytes / f64::from(1 << 20),
-            ROUND_MAX_BYTES / f64::from(1 << 20)
+            ROUND_MAX_BYTES >> 20
         ));
     }
     if failure_per_year > FAILURE_PER_YEAR_MAX {

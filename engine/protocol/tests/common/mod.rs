@@ -1,7 +1,5 @@
 //! What the tests of whole networks share: real signature checking under the simulator.
 
-#![allow(dead_code, reason = "not every file of tests uses all of it")]
-
 use constellation_chain::{CheckSignatures, Hash, PublicKey, SignedMessage};
 use constellation_protocol::Compute;
 use constellation_simulator::node::{Network, Options};
@@ -32,12 +30,7 @@ pub fn engine() -> Arc<dyn Compute> {
 
 /// A network of so many nodes, of which `seats` are a round's facilitators.
 pub fn network(seed: u64, nodes: usize, seats: usize, stars: usize) -> Network {
-    clustered(seed, nodes, (1, seats), stars)
-}
-
-/// The same with several clusters, of so many seats each.
-pub fn clustered(seed: u64, nodes: usize, (clusters, seats): (u32, usize), stars: usize) -> Network {
-    Network::new(Options { seed, nodes, seats, clusters, stars }, engine())
+    Network::new(Options { seed, nodes, seats, clusters: 1, stars }, engine())
 }
 
 /// All logs hold and agree, and nobody honest contradicted itself or was blamed.
