@@ -14,7 +14,7 @@ const BALANCE: u64 = 1000;
 
 static GENESIS: LazyLock<Genesis> = LazyLock::new(|| {
     let address = "127.0.0.1:7000".parse().expect("an address");
-    let nodes = (0..NODES).map(|index| GenesisNode { public_key: node_key(index).public_key(), address }).collect();
+    let nodes = (0..NODES).map(|index| GenesisNode::new(node_key(index).public_key(), address)).collect();
     let stars =
         (0..STARS).map(|index| GenesisStar { public_key: star_key(index).public_key(), balance: BALANCE }).collect();
     Genesis::new("fuzz", usize::from(NODES), nodes, stars).expect("a network of four nodes and four stars")

@@ -28,7 +28,7 @@ impl NewNode {
 
     /// How the genesis names it.
     pub fn in_genesis(&self) -> GenesisNode {
-        GenesisNode { public_key: self.key.public_key(), address: self.config.listen }
+        GenesisNode::new(self.key.public_key(), self.config.listen)
     }
 
     /// Refuses a directory that holds a node already, before anything of a new network is written.

@@ -9,19 +9,20 @@
 //!     16   8  height, from 1
 //!     24  32  hash of the previous black hole (the genesis hash at height 1); also leaf 0 of the Merkle tree
 //!     56  32  Merkle root over the previous hash and the hashes of the accepted LSH blocks in canonical order
-//!     88  32  hash of the censored list
+//!     88  32  hash of the censored list, followed by the clusters elected anew
 //!    120  32  root of the evidence the ledger found
 //!    152  32  state commitment after this black hole
 //!    184  32  meme root (zero until a network keeps memes)
 //!    216  32  beacon
-//!    248  32  hash over the next facilitators of each cluster
+//!    248  32  hash over who takes part next: facilitators, validators, candidates, and every star's cluster
 //!    280   4  transaction count, over all LSH blocks
-//!    284   4  zero
+//!    284   4  count of clusters whose facilitators were elected anew
 //!    288      end of the header; its hash, in the domain "cst.hole", is the block's hash
 //!      …      certificate
 //!      …      the LSH blocks, sealed, in canonical order: by cluster, then by round
 //!      …   4  count of censored transactions, then for each: 4 bytes place, 1 byte reason
 //!      …   4  count of evidence, then for each 104 bytes
+//!      …      the clusters elected anew, 4 bytes each, in rising order
 //! ```
 //!
 //! The censored list is sparse, and says why: five bytes for each transaction that did not apply, none for those that did.
@@ -58,7 +59,7 @@ pub struct BlackHoleHeader {
     pub previous: Hash,
     /// Root over the accepted LSH blocks.
     pub root: Hash,
-    /// Hash of the censored list.
+    /// Hash of the censored list, followed by the clusters elected anew.
     pub censored: Hash,
     /// Root of the evidence.
     pub evidence_root: Hash,
@@ -68,10 +69,10 @@ pub struct BlackHoleHeader {
     pub meme_root: Hash,
     /// The beacon.
     pub beacon: Hash,
-    /// Hash over the next facilitators of each cluster.
+    /// Hash over who takes part next: facilitators, validators, candidates, and every star's cluster.
     pub facilitators: Hash,
     transaction_count: [u8; 4],
-    zero_too: [u8; 4],
+    reelected_count: [u8; 4],
 }
 
 const _: () = assert!(size_of::<BlackHoleHeader>() == 288 && align_of::<BlackHoleHeader>() == 1);
@@ -114,13 +115,15 @@ pub struct BlackHole {
     pub censored: Vec<Censored>,
     /// Forks proven.
     pub evidence: Vec<Evidence>,
+    /// Clusters whose named rounds are void: their facilitators made no block of them, and others were elected.
+    pub reelected: Vec<u32>,
 }
 
 /// A transaction, and why it did not apply; no reason when it did.
 pub type Outcome<'a> = (&'a Arc<Transaction>, Option<Reason>);
 
 /// Where a new black hole stands, and what its round settled beside the ledger.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BlackHolePlace {
     /// The network.
     pub network: NetworkId,
@@ -132,8 +135,10 @@ pub struct BlackHolePlace {
     pub state: Hash,
     /// The beacon.
     pub beacon: Hash,
-    /// Hash over the next facilitators of each cluster.
+    /// Hash over who takes part next.
     pub facilitators: Hash,
+    /// Clusters elected anew, in rising order.
+    pub reelected: Vec<u32>,
 }
 
 /// Why bytes are not a black hole. Always the fault of who served them.
@@ -168,16 +173,17 @@ impl BlackHole {
             height: place.height.to_le_bytes(),
             previous: place.previous,
             root: lsh_root(&place.previous, &lsh_blocks),
-            censored: censored_hash(&application.censored),
+            censored: censored_hash(&application.censored, &place.reelected),
             evidence_root: Evidence::root(&place.previous, &application.evidence),
             state: place.state,
             meme_root: Hash::ZERO,
             beacon: place.beacon,
             facilitators: place.facilitators,
             transaction_count: (transaction_count as u32).to_le_bytes(),
-            zero_too: [0; 4],
+            reelected_count: (place.reelected.len() as u32).to_le_bytes(),
         };
-        BlackHole { header, lsh_blocks, censored: application.censored, evidence: application.evidence }
+        let Application { censored, evidence, .. } = application;
+        BlackHole { header, lsh_blocks, censored, evidence, reelected: place.reelected }
     }
 
     /// All transactions in canonical order.
@@ -229,6 +235,7 @@ impl BlackHole {
         }
         write_censored(&self.censored, &mut out);
         out.extend_from_slice(bytemuck::cast_slice(&self.evidence));
+        write_reelected(&self.reelected, &mut out);
         Hash::of(b"cst.dgst", &out)
     }
 
@@ -239,6 +246,7 @@ impl BlackHole {
         write_censored(&self.censored, out);
         out.extend_from_slice(&(self.evidence.len() as u32).to_le_bytes());
         out.extend_from_slice(bytemuck::cast_slice(&self.evidence));
+        write_reelected(&self.reelected, out);
     }
 
     /// Reads a record and checks every commitment inside it. Certificates' signatures, transactions' signatures, the
@@ -246,7 +254,7 @@ impl BlackHole {
     pub fn decode(bytes: &[u8], network: NetworkId) -> Result<(Self, Certificate), BlackHoleError> {
         let mut reader = Reader::new(bytes);
         let header: BlackHoleHeader = *reader.view()?;
-        if header.version != VERSION || header.zero != [0; 3] || header.zero_too != [0; 4] {
+        if header.version != VERSION || header.zero != [0; 3] {
             return Err(BlackHoleError::Version(header.version));
         }
         if header.network != network {
@@ -276,7 +284,12 @@ impl BlackHole {
         }
         let evidence_count = reader.count("evidence", reader.rest().len() / size_of::<Evidence>())?;
         let evidence = bytemuck::cast_slice(reader.bytes(evidence_count * size_of::<Evidence>())?).to_vec();
-        Ok(BlackHole { header, lsh_blocks, censored, evidence })
+        let reelected_count = u32::from_le_bytes(header.reelected_count);
+        if reelected_count > CLUSTERS_MAX {
+            return Err(BlackHoleError::Mismatch("count of clusters elected anew"));
+        }
+        let reelected = (0..reelected_count).map(|_| reader.u32()).collect::<Result<Vec<u32>, _>>()?;
+        Ok(BlackHole { header, lsh_blocks, censored, evidence, reelected })
     }
 
     fn check_commitments(&self) -> Result<(), BlackHoleError> {
@@ -287,7 +300,9 @@ impl BlackHole {
         let checks = [
             ("transaction count", transactions == header.transaction_count()),
             ("Merkle root", lsh_root(&header.previous, &self.lsh_blocks) == header.root),
-            ("censored list", rising && censored_hash(&self.censored) == header.censored),
+            ("order of the censored list", rising),
+            ("order of the clusters elected anew", self.reelected.is_sorted_by(|one, next| one < next)),
+            ("censored list", censored_hash(&self.censored, &self.reelected) == header.censored),
             ("evidence root", Evidence::root(&header.previous, &self.evidence) == header.evidence_root),
         ];
         match checks.iter().find(|(_, holds)| !holds) {
@@ -310,9 +325,14 @@ fn write_censored(censored: &[Censored], out: &mut Vec<u8>) {
     }
 }
 
-fn censored_hash(censored: &[Censored]) -> Hash {
+fn write_reelected(reelected: &[u32], out: &mut Vec<u8>) {
+    reelected.iter().for_each(|cluster| out.extend_from_slice(&cluster.to_le_bytes()));
+}
+
+fn censored_hash(censored: &[Censored], reelected: &[u32]) -> Hash {
     let mut bytes = Vec::new();
     write_censored(censored, &mut bytes);
+    write_reelected(reelected, &mut bytes);
     Hash::of(b"cst.cens", &bytes)
 }
 
@@ -360,6 +380,7 @@ mod tests {
             state: Hash([6; 32]),
             beacon: Hash([7; 32]),
             facilitators: Hash([8; 32]),
+            reelected: vec![2, 9],
         };
         let hole = BlackHole::fold(place, vec![sealed(1, 2), sealed(2, 3)], application);
         let shares =
@@ -386,6 +407,8 @@ mod tests {
         other.lsh_blocks[0] = Arc::new(resealed);
         assert_eq!(hole.contents_digest(), other.contents_digest());
         other.censored.pop();
+        assert_ne!(hole.contents_digest(), other.contents_digest());
+        let other = BlackHole { reelected: vec![2], ..hole.clone() };
         assert_ne!(hole.contents_digest(), other.contents_digest());
     }
 

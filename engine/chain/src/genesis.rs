@@ -5,9 +5,16 @@
 //! cluster_facilitators = 4        # seats in a cluster's committee, at most 128
 //! clusters = 1                    # star clusters, at most 256, and with all their seats at most 1024; 1 where it is left out
 //!
-//! [[nodes]]                       # galaxy validators, and candidates for facilitator
+//! [growth]                        # how the network changes as it lives; what is left out is as here
+//! epoch_black_holes = 64          # validators and clusters change at heights that this divides
+//! clusters_max = 1                # a cluster with too many stars splits, up to so many; the number of `clusters` where it is left out
+//! cluster_stars_max = 1000000     # stars of one cluster
+//! place_stars = false             # whether stars that trade together are moved to one cluster
+//!
+//! [[nodes]]                       # who may be galaxy validator, and facilitator
 //! public_key = "…64 hex digits…"
 //! address = "127.0.0.1:7000"
+//! standby = false                 # true: it follows the chain, and becomes a validator when it joins
 //!
 //! [[stars]]                       # accounts that hold coins at the start
 //! public_key = "…64 hex digits…"
@@ -34,6 +41,37 @@ pub struct GenesisNode {
     pub public_key: PublicKey,
     /// Where other nodes reach it.
     pub address: SocketAddr,
+    /// Whether it is no validator until it joins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub standby: bool,
+}
+
+impl GenesisNode {
+    /// A node that is a validator from the start.
+    pub fn new(public_key: PublicKey, address: SocketAddr) -> Self {
+        GenesisNode { public_key, address, standby: false }
+    }
+}
+
+/// How a network changes as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Growth {
+    /// Validators and clusters change at heights that this divides.
+    pub epoch_black_holes: u64,
+    /// Clusters that there may be, by splits of those with too many stars; as many as at the start where it is `None`.
+    pub clusters_max: Option<u32>,
+    /// Stars of a cluster above which it splits. Two that have half as many together merge, down to the number at the start.
+    pub cluster_stars_max: u64,
+    /// Whether stars that trade together are moved to one cluster.
+    pub place_stars: bool,
+}
+
+impl Default for Growth {
+    /// An epoch of 64 black holes, as many clusters as at the start, stars where their keys put them.
+    fn default() -> Self {
+        Growth { epoch_black_holes: 64, clusters_max: None, cluster_stars_max: 1_000_000, place_stars: false }
+    }
 }
 
 /// An account named in the genesis.
@@ -52,6 +90,7 @@ pub struct Genesis {
     network: String,
     cluster_facilitators: usize,
     clusters: u32,
+    growth: Growth,
     nodes: Vec<GenesisNode>,
     stars: Vec<GenesisStar>,
 }
@@ -63,6 +102,8 @@ struct Unchecked {
     cluster_facilitators: usize,
     #[serde(default = "one_cluster")]
     clusters: u32,
+    #[serde(default)]
+    growth: Growth,
     #[serde(default)]
     nodes: Vec<GenesisNode>,
     #[serde(default)]
@@ -87,12 +128,17 @@ pub enum GenesisError {
     /// No nodes, or too many.
     #[error("genesis file: {0} nodes; 1 to {COMMITTEE_MAX} are possible")]
     NodeCount(usize),
+    /// Nobody to begin with.
+    #[error("genesis file: every node has standby = true: who is to be a validator at the start?")]
+    AllStandby,
     /// A committee that cannot be seated.
-    #[error("genesis file: cluster_facilitators = {seats}, but there are {nodes} nodes: use 1 to {nodes}")]
+    #[error(
+        "genesis file: cluster_facilitators = {seats}, but there are {nodes} validators at the start: use 1 to {nodes}"
+    )]
     Seats {
         /// Seats asked for.
         seats: usize,
-        /// Nodes there are.
+        /// Validators there are.
         nodes: usize,
     },
     /// No clusters, or too many.
@@ -106,6 +152,19 @@ pub enum GenesisError {
         /// Seats of each.
         seats: usize,
     },
+    /// Bounds of growth that leave no room, or more than there is.
+    #[error("genesis file: growth.clusters_max = {most}; with {clusters} clusters of cluster_facilitators = {seats}, {clusters} to {} are possible", clusters_max(*seats))]
+    ClustersMax {
+        /// Clusters asked for, at most.
+        most: u32,
+        /// Clusters at the start.
+        clusters: u32,
+        /// Seats of each.
+        seats: usize,
+    },
+    /// An epoch without a black hole, or a cluster without stars.
+    #[error("genesis file: growth.{0} = 0: use 1 or more")]
+    Zero(&'static str),
     /// A key named twice.
     #[error("genesis file: {what} {key} is listed twice")]
     Twice {
@@ -130,13 +189,18 @@ impl Genesis {
         if !(1..=COMMITTEE_MAX).contains(&nodes.len()) {
             return Err(GenesisError::NodeCount(nodes.len()));
         }
-        if !(1..=nodes.len()).contains(&cluster_facilitators) {
-            return Err(GenesisError::Seats { seats: cluster_facilitators, nodes: nodes.len() });
+        let validators = nodes.iter().filter(|node| !node.standby).count();
+        if validators == 0 {
+            return Err(GenesisError::AllStandby);
+        }
+        if !(1..=validators).contains(&cluster_facilitators) {
+            return Err(GenesisError::Seats { seats: cluster_facilitators, nodes: validators });
         }
         reject_twice("node", nodes.iter().map(|node| node.public_key))?;
         reject_twice("star", stars.iter().map(|star| star.public_key))?;
         stars.iter().try_fold(0u64, |sum, star| sum.checked_add(star.balance)).ok_or(GenesisError::Supply)?;
-        Ok(Genesis { network: network.to_owned(), cluster_facilitators, clusters: 1, nodes, stars })
+        let growth = Growth::default();
+        Ok(Genesis { network: network.to_owned(), cluster_facilitators, clusters: 1, growth, nodes, stars })
     }
 
     /// The same with another number of star clusters.
@@ -148,11 +212,29 @@ impl Genesis {
         Ok(Genesis { clusters, ..self })
     }
 
+    /// The same with other bounds of growth.
+    pub fn with_growth(self, growth: Growth) -> Result<Self, GenesisError> {
+        let (clusters, seats) = (self.clusters, self.cluster_facilitators);
+        if growth.epoch_black_holes == 0 {
+            return Err(GenesisError::Zero("epoch_black_holes"));
+        }
+        if growth.cluster_stars_max == 0 {
+            return Err(GenesisError::Zero("cluster_stars_max"));
+        }
+        match growth.clusters_max {
+            Some(most) if !(clusters..=clusters_max(seats)).contains(&most) => {
+                Err(GenesisError::ClustersMax { most, clusters, seats })
+            }
+            _ => Ok(Genesis { growth, ..self }),
+        }
+    }
+
     /// Reads the text of a genesis file.
     pub fn from_toml(text: &str) -> Result<Self, GenesisError> {
         let parts: Unchecked = toml::from_str(text).map_err(|error| GenesisError::Toml(error.to_string()))?;
         Genesis::new(&parts.network, parts.cluster_facilitators, parts.nodes, parts.stars)?
-            .with_clusters(parts.clusters)
+            .with_clusters(parts.clusters)?
+            .with_growth(parts.growth)
     }
 
     /// The text of a genesis file.
@@ -166,10 +248,14 @@ impl Genesis {
         hasher.update(&(self.network.len() as u64).to_le_bytes()).update(self.network.as_bytes());
         hasher.update(&(self.cluster_facilitators as u64).to_le_bytes());
         hasher.update(&self.clusters.to_le_bytes());
+        let Growth { epoch_black_holes, cluster_stars_max, place_stars, .. } = self.growth;
+        hasher.update(&epoch_black_holes.to_le_bytes()).update(&self.clusters_max().to_le_bytes());
+        hasher.update(&cluster_stars_max.to_le_bytes()).update(&[u8::from(place_stars)]);
         hasher.update(&(self.nodes.len() as u64).to_le_bytes());
         for node in &self.nodes {
             let address = node.address.to_string();
             hasher.update(&node.public_key.0).update(&(address.len() as u64).to_le_bytes()).update(address.as_bytes());
+            hasher.update(&[u8::from(node.standby)]);
         }
         hasher.update(&(self.stars.len() as u64).to_le_bytes());
         for star in &self.stars {
@@ -195,9 +281,19 @@ impl Genesis {
         self.cluster_facilitators
     }
 
-    /// Star clusters.
+    /// Star clusters at the start, and at least.
     pub fn clusters(&self) -> u32 {
         self.clusters
+    }
+
+    /// Star clusters at most.
+    pub fn clusters_max(&self) -> u32 {
+        self.growth.clusters_max.unwrap_or(self.clusters)
+    }
+
+    /// How the network changes as it lives.
+    pub fn growth(&self) -> &Growth {
+        &self.growth
     }
 
     /// The nodes, in the order that gives them their index.
@@ -210,9 +306,10 @@ impl Genesis {
         &self.stars
     }
 
-    /// The galaxy's committee: every node, in order.
+    /// The galaxy's first committee: every node that does not stand by, in order.
     pub fn validators(&self) -> Committee {
-        Committee::new(self.nodes.iter().map(|node| node.public_key).collect())
+        let validators = self.nodes.iter().filter(|node| !node.standby);
+        Committee::new(validators.map(|node| node.public_key).collect())
     }
 }
 
@@ -231,7 +328,7 @@ mod tests {
     use super::*;
 
     fn node(byte: u8) -> GenesisNode {
-        GenesisNode { public_key: PublicKey([byte; 32]), address: "127.0.0.1:7000".parse().unwrap() }
+        GenesisNode::new(PublicKey([byte; 32]), "127.0.0.1:7000".parse().unwrap())
     }
 
     fn star(byte: u8, balance: u64) -> GenesisStar {
@@ -250,7 +347,17 @@ mod tests {
         }
         let two = one.clone().with_clusters(2).unwrap();
         assert_ne!(one.network_id(), two.network_id());
-        assert_eq!(Genesis::from_toml(&two.to_toml()), Ok(two));
+        assert_eq!(Genesis::from_toml(&two.to_toml()), Ok(two.clone()));
+        let growth = Growth { clusters_max: Some(8), place_stars: true, ..Growth::default() };
+        let grown = two.clone().with_growth(growth).unwrap();
+        assert_ne!(two.network_id(), grown.network_id());
+        assert_eq!(Genesis::from_toml(&grown.to_toml()), Ok(grown));
+        let mut nodes: Vec<GenesisNode> = (0..4).map(node).collect();
+        nodes[3].standby = true;
+        let standing_by = Genesis::new("a", 2, nodes, vec![star(1, 5)]).unwrap();
+        assert_eq!((standing_by.nodes().len(), standing_by.validators().len()), (4, 3));
+        assert_ne!(standing_by.network_id(), one.network_id());
+        assert_eq!(Genesis::from_toml(&standing_by.to_toml()), Ok(standing_by));
     }
 
     #[test]
@@ -272,6 +379,16 @@ mod tests {
         let error = crowded.with_clusters(65).unwrap_err().to_string();
         assert!(error.contains("clusters = 65") && error.contains("1 to 64"), "{error}");
         assert_eq!(make(1, vec![node(1)], vec![star(1, u64::MAX), star(2, 1)]), GenesisError::Supply);
+        let standing_by = GenesisNode { standby: true, ..node(2) };
+        assert_eq!(make(1, vec![standing_by.clone()], vec![]), GenesisError::AllStandby);
+        assert_eq!(make(2, vec![node(1), standing_by], vec![]), GenesisError::Seats { seats: 2, nodes: 1 });
+        let grow = |growth| clusters(4).unwrap().with_growth(growth).unwrap_err();
+        for most in [3, CLUSTERS_MAX + 1] {
+            let growth = Growth { clusters_max: Some(most), ..Growth::default() };
+            assert_eq!(grow(growth), GenesisError::ClustersMax { most, clusters: 4, seats: 1 });
+        }
+        let growth = Growth { epoch_black_holes: 0, ..Growth::default() };
+        assert_eq!(grow(growth), GenesisError::Zero("epoch_black_holes"));
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl Ledger {
         self.accounts.get(star).map(|account| account.head).unwrap_or_default()
     }
 
+    /// The stars that have an account.
+    pub fn stars(&self) -> impl Iterator<Item = &PublicKey> {
+        self.accounts.keys()
+    }
+
     /// Accounts there are.
     pub fn account_count(&self) -> usize {
         self.accounts.len()

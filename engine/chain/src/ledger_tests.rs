@@ -17,7 +17,7 @@ fn star(byte: u8) -> PublicKey {
 
 fn ledger() -> Ledger {
     let stars = (0..6).map(|i| GenesisStar { public_key: star(i), balance: 1000 }).collect();
-    let nodes = vec![GenesisNode { public_key: star(200), address: "127.0.0.1:1".parse().unwrap() }];
+    let nodes = vec![GenesisNode::new(star(200), "127.0.0.1:1".parse().unwrap())];
     Ledger::new(&Genesis::new("test", 1, nodes, stars).unwrap())
 }
 

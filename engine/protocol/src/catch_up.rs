@@ -6,9 +6,10 @@
 //! another is asked.
 
 use crate::event::{FaultKind, NodeIndex, Priority};
+use crate::membership::{Decisive, Succession};
 use crate::message::Message;
 use crate::node::{Job, Node};
-use constellation_chain::{BlackHole, Certificate, Hash, LshHeader, Transaction, home_cluster};
+use constellation_chain::{BlackHole, Certificate, Hash, LshHeader, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -114,7 +115,8 @@ impl Node {
         self.catch_up.fetched = self.catch_up.fetched.split_off(&(height + 1));
         let fetched_bytes: usize = self.catch_up.fetched.values().map(|fetched| fetched.len_bytes).sum();
         let window = if fetched_bytes < WINDOW_BYTES { WINDOW } else { 1 };
-        for wanted in height + 1..=best.min(height + window) {
+        // Who certifies the next epoch's is known at the end of this one.
+        for wanted in height + 1..=best.min(height + window).min(self.epoch_end()) {
             let asked = self.catch_up.asked.get(&wanted).is_some_and(|&at_us| self.now_us < at_us + ASK_AGAIN_US);
             if asked || self.catch_up.fetched.contains_key(&wanted) {
                 continue;
@@ -167,14 +169,13 @@ impl Node {
         }
         let mut unverified: Vec<Arc<Transaction>> = Vec::new();
         let mut parts = Vec::new();
-        let clusters = self.config.genesis.clusters();
+        let homes = &self.membership.homes;
         let unknown = |fetched: &&mut Fetched| fetched.signatures == Signatures::Unknown;
         for fetched in self.catch_up.fetched.values_mut().filter(unknown) {
             let before = unverified.len();
             let black_hole = &fetched.black_hole;
-            let verified = |one: &&Arc<Transaction>| {
-                self.pools[home_cluster(&one.initiator(), clusters) as usize].has_verified(one)
-            };
+            let verified =
+                |one: &&Arc<Transaction>| self.pools[homes.cluster_of(&one.initiator()) as usize].has_verified(one);
             unverified.extend(black_hole.transactions().filter(|one| !verified(one)).cloned());
             fetched.signatures = Signatures::Asked;
             let count = unverified.len() - before;
@@ -222,11 +223,11 @@ impl Node {
             return true;
         }
         let hash = black_hole.header.hash();
-        if let Some(mine) = self.galaxy.signing() {
+        if let Some((mine, succession)) = self.galaxy.signing() {
             // The ledger stands behind this height already: only the certificate was missing.
             if mine.header.hash() == hash {
-                let mine = mine.clone();
-                self.finish_black_hole(mine, certificate);
+                let (mine, succession) = (mine.clone(), succession.clone());
+                self.finish_black_hole(mine, certificate, succession);
             } else {
                 let mine = mine.header.hash();
                 self.halt(format!("black hole {next}: this node computed {mine}, a quorum certified {hash}"));
@@ -234,7 +235,7 @@ impl Node {
             return true;
         }
         match self.apply_certified(&black_hole) {
-            Ok(()) => self.finish_black_hole(black_hole, certificate),
+            Ok(succession) => self.finish_black_hole(black_hole, certificate, succession),
             Err(what) => self.halt(what),
         }
         true
@@ -249,7 +250,7 @@ impl Node {
     fn check_black_hole_certificate(&self, black_hole: &BlackHole, certificate: &Certificate) -> Result<(), String> {
         let header = &black_hole.header;
         certificate
-            .verify(&header.round_id(), &header.hash(), &self.validators, &*self.compute)
+            .verify(&header.round_id(), &header.hash(), self.validators(), &*self.compute)
             .map_err(|error| error.to_string())
     }
 
@@ -258,6 +259,8 @@ impl Node {
         if black_hole.header.previous != self.tip.hash {
             return Err("it does not follow this node's last black hole".into());
         }
+        let headers = || black_hole.lsh_blocks.iter().map(|sealed| &sealed.block.header);
+        let has_none = |cluster: u32| headers().all(|header| header.cluster() != cluster);
         let mut before: Option<&LshHeader> = None;
         for sealed in &black_hole.lsh_blocks {
             let lsh = &sealed.block.header;
@@ -274,34 +277,39 @@ impl Node {
                 return Err("an LSH block in it does not follow the cluster's last one".into());
             }
             self.check_lsh_header(lsh, &sealed.certificate)?;
-            if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
-                return Err("a proof of misconduct in it proves nothing".into());
-            }
+            self.check_lsh_contents(&sealed.block)?;
             before = Some(lsh);
+        }
+        let is_void = |id: &u32| self.clusters.get(*id as usize).is_some_and(|_| has_none(*id));
+        if !black_hole.reelected.iter().all(is_void) {
+            return Err("a cluster in it was elected anew that has a block, or that does not exist".into());
         }
         Ok(())
     }
 
     /// Applies a black hole that a quorum certified. If the ledger then differs from what was signed, this node (or the quorum) is broken,
     /// and going on would make it worse.
-    pub(crate) fn apply_certified(&mut self, black_hole: &BlackHole) -> Result<(), String> {
+    pub(crate) fn apply_certified(&mut self, black_hole: &BlackHole) -> Result<Succession, String> {
         let height = black_hole.header.height();
         let application = self.ledger.apply(black_hole.transactions().map(|transaction| &**transaction));
+        let succession = self.succession(&Decisive {
+            height,
+            beacon: black_hole.header.beacon,
+            blocks: &black_hole.lsh_blocks,
+            censored: &application.censored,
+            reelected: &black_hole.reelected,
+        });
         let checks = [
             ("state", self.ledger.state() == black_hole.header.state),
             ("censored list", application.censored == black_hole.censored),
             ("evidence", application.evidence == black_hole.evidence),
-            (
-                "facilitators",
-                self.next_facilitators(&black_hole.header.beacon, &black_hole.lsh_blocks)
-                    == black_hole.header.facilitators,
-            ),
+            ("membership", succession.hash() == black_hole.header.facilitators),
         ];
         match checks.iter().find(|(_, same)| !same) {
             Some((what, _)) => {
                 Err(format!("black hole {height}: this node computes another {what} than was certified"))
             }
-            None => Ok(()),
+            None => Ok(succession),
         }
     }
 

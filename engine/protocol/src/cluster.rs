@@ -5,15 +5,18 @@
 use crate::event::{Action, Fault, FaultKind, NodeIndex};
 use crate::misconduct::PROOFS_MAX_BYTES;
 use crate::node::{Job, Node};
-use crate::pool::Share;
+use crate::pool::{Bounds, Share};
 use crate::proposal::{ClusterProposal, ROUNDS_AHEAD_OF_GALAXY};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    COMMITTEE_MAX, Certificate, Committee, Hash, KeySet, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members,
-    Misconduct, PublicKey, RoundId, SealedLshBlock, Tier, Transaction, elect_facilitators,
+    COMMITTEE_MAX, Certificate, Committee, Hash, Homes, KeySet, LshBlock, LshHeader, LshPlace, MISCONDUCT_MAX, Members,
+    Misconduct, PublicKey, RoundId, SealedLshBlock, Tier, Transaction,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// A cluster that has work and certifies nothing for this long is to get other facilitators.
+const STUCK_US: u64 = 5_000_000;
 
 /// The black hole that names a round's facilitators, and whom it names.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub(crate) struct Naming {
     pub black_hole: Hash,
     pub beacon: Hash,
     pub committee: Committee,
+    /// Which stars the round may serve.
+    pub homes: Homes,
 }
 
 /// What the current round is doing.
@@ -74,21 +79,21 @@ pub(crate) struct Cluster {
     pub asked: Option<(u64, u64)>,
     /// LSH blocks that members gave this node, which has no seat in their rounds: one a round, from the current one on.
     pub given: BTreeMap<u64, (NodeIndex, Vec<u8>)>,
+    /// Since when there has been work for the current round, and which one that is.
+    awaited: Option<(u64, u64)>,
+    /// Whether that is so long ago that others should be elected.
+    pub is_stuck: bool,
 }
 
 impl Cluster {
-    pub fn new(id: u32, genesis: Naming, next_committees: [Committee; ROUNDS_AHEAD_OF_GALAXY as usize]) -> Self {
-        let naming = next_committees
-            .into_iter()
-            .zip(1..)
-            .map(|(committee, round)| (round, Arc::new(Naming { committee, ..genesis.clone() })))
-            .collect();
+    /// A cluster before its first round, of which none is named yet.
+    pub fn new(id: u32) -> Self {
         Cluster {
             id,
             accepted: (0, Hash::ZERO),
             certified: (0, Hash::ZERO),
             sealed: BTreeMap::new(),
-            naming,
+            naming: BTreeMap::new(),
             rounds: BTreeMap::new(),
             arrived: BTreeMap::new(),
             own_ids: KeySet::default(),
@@ -100,6 +105,8 @@ impl Cluster {
             adopting: None,
             asked: None,
             given: BTreeMap::new(),
+            awaited: None,
+            is_stuck: false,
         }
     }
 
@@ -115,11 +122,15 @@ impl Cluster {
         self.naming.get(&round)
     }
 
-    /// A black hole took the LSH block, and names the facilitators of a round further on.
-    pub fn accept(&mut self, block: &LshBlock, naming: Naming) {
+    /// A black hole names the facilitators of a round.
+    pub fn name(&mut self, round: u64, naming: Naming) {
+        self.naming.insert(round, Arc::new(naming));
+    }
+
+    /// A black hole took the LSH block.
+    pub fn accept(&mut self, block: &LshBlock) {
         let (round, hash) = (block.header.round(), block.header.hash());
         self.accepted = (round, hash);
-        self.naming.insert(round + ROUNDS_AHEAD_OF_GALAXY, Arc::new(naming));
         self.naming = self.naming.split_off(&(round + 1));
         self.sealed = self.sealed.split_off(&(round + 1));
         self.rounds = self.rounds.split_off(&(round + 1));
@@ -127,6 +138,36 @@ impl Cluster {
         // can make, takes its place.
         if self.certified.0 < round || self.certified.0 == round && self.certified.1 != hash {
             self.advance(block);
+        }
+    }
+
+    /// A black hole voids the named rounds: their facilitators make no block. The numbers are not used again, for others are to speak, and what
+    /// was said in them must not be held against anybody.
+    pub fn void(&mut self) {
+        self.accepted.0 += ROUNDS_AHEAD_OF_GALAXY;
+        self.certified = self.accepted;
+        self.phase = Phase::Agreeing;
+        self.naming.clear();
+        self.sealed.clear();
+        self.rounds.clear();
+        self.arrived.clear();
+        self.own_ids.clear();
+        self.last_ids.clear();
+        self.given.clear();
+        (self.adopting, self.asked) = (None, None);
+    }
+
+    /// Takes note of whether there may be work for the current round; `is_work` is asked when there has been for long enough.
+    pub fn watch(&mut self, now_us: u64, may_be_work: bool, is_work: impl FnOnce() -> bool) {
+        let round = self.current();
+        let awaited = self.awaited.filter(|(awaited, _)| *awaited == round);
+        // Who has a block that is not accepted yet waits for the galaxy.
+        let is_open = self.naming.contains_key(&round) && self.sealed.is_empty();
+        self.awaited = (may_be_work && is_open).then(|| awaited.unwrap_or((round, now_us)));
+        let is_late = self.awaited.is_some_and(|(_, since_us)| now_us >= since_us.saturating_add(STUCK_US));
+        self.is_stuck = is_late && (self.is_stuck && awaited.is_some() || is_work());
+        if is_late && !self.is_stuck {
+            self.awaited = None;
         }
     }
 
@@ -140,16 +181,6 @@ impl Cluster {
             self.adopting = None;
         }
     }
-}
-
-/// Facilitators of a cluster's `round` as `beacon` draws them from the genesis list.
-pub(crate) fn draw(node: &Node, beacon: &Hash, cluster: u32, round: u64) -> Committee {
-    draw_from(&node.config, beacon, cluster, round)
-}
-
-pub(crate) fn draw_from(config: &crate::Config, beacon: &Hash, cluster: u32, round: u64) -> Committee {
-    let candidates: Vec<PublicKey> = config.genesis.nodes().iter().map(|node| node.public_key).collect();
-    elect_facilitators(beacon, cluster, round, &candidates, config.genesis.cluster_facilitators())
 }
 
 impl Node {
@@ -197,16 +228,22 @@ impl Node {
         let share = Share { salt: u64::from_le_bytes(*word) ^ round, seats: naming.committee.len(), me };
         let called = self.is_called(tier, round, &naming.committee, self.clusters[cluster].entered_us)
             || self.journal.contains_key(&(tier, round));
-        let due = self.pools[cluster].waiting_count() > 0 && self.now_us >= self.clusters[cluster].next_start_us;
+        let must = self.membership.homes.must_finish(cluster as u32, round);
+        let waits = must || self.pools[cluster].waiting_count() > 0;
+        let due = waits && self.now_us >= self.clusters[cluster].next_start_us;
         if !due && !called {
             return false;
         }
         self.clusters[cluster].next_start_us = self.now_us + self.config.round_interval_us;
         // What waits for a predecessor is no reason for a round.
-        let max_bytes = self.config.proposal_max_bytes() - PROOFS_MAX_BYTES;
-        let in_flight = self.in_flight(cluster, round);
-        let composed = self.pools[cluster].compose(&share, &in_flight, &self.ledger, max_bytes, &mut self.dropped);
-        if !composed.is_any_ready && !called {
+        let payload_max_bytes = self.config.proposal_max_bytes(naming.homes.placement().clusters());
+        let bounds = Bounds {
+            in_flight: &self.in_flight(cluster, round),
+            serves: &|star| naming.homes.serves(cluster as u32, star),
+            max_bytes: payload_max_bytes - PROOFS_MAX_BYTES,
+        };
+        let composed = self.pools[cluster].compose(&share, &bounds, &self.ledger, &mut self.dropped);
+        if !composed.is_any_ready && !must && !called {
             return false;
         }
         self.clusters[cluster].entered_us = self.now_us;
@@ -215,7 +252,7 @@ impl Node {
             nodes: self.directory.indices(&naming.committee),
             committee: naming.committee.clone(),
             me,
-            payload_max_bytes: self.config.proposal_max_bytes(),
+            payload_max_bytes,
         };
         let mut entered = self.enter(seat);
         if !entered.has_proposed() {
@@ -247,17 +284,17 @@ impl Node {
         let is_known = |index: &usize| known.is_some_and(|known| known.contains_key(index));
         let fresh: Vec<(usize, Decoded)> = (0..COMMITTEE_MAX)
             .filter(|index| !is_known(index))
-            .filter_map(|index| Some((index, self.decode_proposal(cluster, open.delivered(index)?))))
+            .filter_map(|index| Some((index, self.decode_proposal(cluster, round, open.delivered(index)?))))
             .collect();
         self.clusters[cluster].arrived.entry(round).or_default().extend(fresh);
     }
 
-    fn decode_proposal(&self, cluster: usize, payload: &[u8]) -> Decoded {
+    fn decode_proposal(&self, cluster: usize, round: u64, payload: &[u8]) -> Decoded {
         let proposal = ClusterProposal::decode(payload, self.network, |records| self.pools[cluster].find(records))
             .map_err(|error| error.to_string())?;
-        // What is known comes from this cluster's own pool.
-        let mut strange = proposal.transactions.iter().filter(|(_, is_known)| !is_known);
-        if strange.any(|(transaction, _)| self.home(&transaction.initiator()) != cluster) {
+        let naming = self.clusters[cluster].naming(round).ok_or("a round that is not open")?;
+        let is_served = |transaction: &Transaction| naming.homes.serves(cluster as u32, &transaction.initiator());
+        if !proposal.transactions.iter().all(|(transaction, _)| is_served(transaction)) {
             return Err("a transaction whose initiator belongs to another cluster".into());
         }
         if !proposal.proofs.iter().all(|proof| self.is_proof(proof)) {
@@ -398,6 +435,20 @@ impl Node {
             .map_err(|error| error.to_string())
     }
 
+    /// Checks what an LSH block holds, but for the transactions' signatures; its header has been checked.
+    pub(crate) fn check_lsh_contents(&self, block: &LshBlock) -> Result<(), String> {
+        if !block.misconduct.iter().all(|proof| self.is_proof(proof)) {
+            return Err("LSH block with a proof of misconduct that proves nothing".into());
+        }
+        let (cluster, round) = (block.header.cluster(), block.header.round());
+        let naming = self.clusters.get(cluster as usize).and_then(|cluster| cluster.naming(round));
+        let homes = naming.map(|naming| &naming.homes).ok_or("LSH block of a round that cannot be open")?;
+        match block.transactions.iter().all(|transaction| homes.serves(cluster, &transaction.initiator())) {
+            true => Ok(()),
+            false => Err("LSH block with a transaction whose initiator belongs to another cluster".into()),
+        }
+    }
+
     /// Lets the clusters' rounds speak.
     pub(crate) fn flush_clusters(&mut self, out: &mut Vec<Action>) {
         for round in self.clusters.iter_mut().flat_map(|cluster| cluster.rounds.values_mut()) {
@@ -420,16 +471,18 @@ mod tests {
     #[test]
     fn a_black_hole_does_not_begin_the_round_after_its_block_anew() {
         let committee = Committee::new(vec![PublicKey([1; 32])]);
-        let naming = Naming { height: 0, black_hole: Hash::ZERO, beacon: Hash::ZERO, committee: committee.clone() };
-        let mut cluster = Cluster::new(0, naming.clone(), std::array::from_fn(|_| committee.clone()));
+        let homes = Homes::new(1);
+        let naming = Naming { height: 0, black_hole: Hash::ZERO, beacon: Hash::ZERO, committee, homes };
+        let mut cluster = Cluster::new(0);
+        (1..=3).for_each(|round| cluster.name(round, naming.clone()));
         let (own, other) = (block(Hash::ZERO, Hash([1; 32])), block(Hash::ZERO, Hash([2; 32])));
         cluster.advance(&own);
         cluster.phase = Phase::Verifying { members: Members(1), proposed: Vec::new(), proofs: BTreeSet::new() };
-        cluster.accept(&own, naming.clone());
+        cluster.accept(&own);
         assert!(matches!(cluster.phase, Phase::Verifying { .. }));
         assert_eq!((cluster.accepted, cluster.current()), ((1, own.header.hash()), 2));
         // What was begun on another block than the galaxy's is of no use.
-        cluster.accept(&other, naming);
+        cluster.accept(&other);
         assert!(matches!(cluster.phase, Phase::Agreeing));
         assert_eq!(cluster.certified, (1, other.header.hash()));
     }

@@ -58,14 +58,9 @@ impl Config {
         }
     }
 
-    /// Bytes of one cluster proposal, at most.
-    pub fn proposal_max_bytes(&self) -> usize {
-        let seats = self.genesis.cluster_facilitators() * self.genesis.clusters() as usize;
+    /// Bytes of one cluster proposal, at most, where there are so many clusters.
+    pub fn proposal_max_bytes(&self, clusters: u32) -> usize {
+        let seats = self.genesis.cluster_facilitators() * clusters as usize;
         PROPOSAL_MAX_BYTES.min(ROUND_MAX_BYTES / seats)
-    }
-
-    /// Transactions waiting in the pool of one cluster, at most.
-    pub fn pool_cluster_max(&self) -> usize {
-        self.pool_max.div_ceil(self.genesis.clusters() as usize)
     }
 }

@@ -1,12 +1,12 @@
 //! The galaxy tier: validators agree on certified LSH blocks, apply them to the ledger, and certify black holes.
 
-use crate::cluster::{self, Naming};
 use crate::event::{Action, Fault, FaultKind};
+use crate::membership::{Decisive, Succession};
 use crate::node::{Node, Tip};
-use crate::proposal::{BeaconRound, GalaxyProposal, ROUNDS_AHEAD_OF_GALAXY};
+use crate::proposal::{BeaconRound, GalaxyProposal, ROUNDS_AHEAD_OF_GALAXY, Stuck};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    BlackHole, BlackHolePlace, Certificate, Hash, Hasher, LshHeader, RoundId, SealedLshBlock, Tier,
+    BlackHole, BlackHolePlace, Certificate, Hash, LshHeader, Outcome, RoundId, SealedLshBlock, Tier,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ enum Phase {
     /// The common subset has no output yet.
     Agreeing,
     /// The output is known; contents of agreed LSH blocks may still be missing.
-    Gathering { beacon: Hash, accepted: Vec<LshHeader> },
+    Gathering { beacon: Hash, accepted: Vec<LshHeader>, reelected: Vec<u32> },
     /// The black hole is computed and the ledger stands behind it; signatures are being collected.
-    Signing { black_hole: Arc<BlackHole> },
+    Signing { black_hole: Arc<BlackHole>, succession: Box<Succession> },
 }
 
 /// The galaxy's round as this node knows it.
@@ -45,10 +45,10 @@ impl Galaxy {
         self.round.as_ref()
     }
 
-    /// The black hole this node has applied but not yet seen certified.
-    pub fn signing(&self) -> Option<&Arc<BlackHole>> {
+    /// The black hole this node has applied but not yet seen certified, and who takes part after it.
+    pub fn signing(&self) -> Option<(&Arc<BlackHole>, &Succession)> {
         match &self.phase {
-            Phase::Signing { black_hole } => Some(black_hole),
+            Phase::Signing { black_hole, succession } => Some((black_hole, succession)),
             Phase::Agreeing | Phase::Gathering { .. } => None,
         }
     }
@@ -71,20 +71,22 @@ impl Node {
         let height = self.tip.height + 1;
         let (tier, number) = (Tier::Galaxy, height);
         let wanted = self.has_sealed()
-            || self.is_called(tier, number, &self.validators, self.galaxy.entered_us)
+            || self.membership.roster.is_changing()
+            || self.stuck().next().is_some()
+            || self.is_called(tier, number, self.validators(), self.galaxy.entered_us)
             || self.journal.contains_key(&(tier, number));
-        let me = self.validators.index_of(&self.public_key);
+        let me = self.validators().index_of(&self.public_key);
         let Some(me) = me.filter(|_| self.galaxy.round.is_none() && wanted && !self.is_silent(tier, number)) else {
             return false;
         };
         let seat = Seat {
             id: RoundId { network: self.network, tier, number },
-            nodes: self.directory.indices(&self.validators),
-            committee: self.validators.clone(),
+            nodes: self.directory.indices(self.validators()),
+            committee: self.validators().clone(),
             me,
             payload_max_bytes: GalaxyProposal::max_bytes(
                 self.config.genesis.cluster_facilitators(),
-                self.config.genesis.clusters(),
+                self.clusters.len(),
             ),
         };
         self.galaxy.round = Some(self.enter(seat));
@@ -96,16 +98,32 @@ impl Node {
         let patience_is_over = self.now_us >= self.galaxy.entered_us + JOIN_PATIENCE_US;
         let ready = self.has_sealed() || patience_is_over;
         let beacon = self.beacon_round();
+        let stuck = self.stuck().collect();
         if let Some(round) = self.galaxy.round.as_mut().filter(|round| ready && !round.has_proposed()) {
             let sealed = self.clusters.iter().flat_map(|cluster| cluster.sealed.values());
             let blocks = sealed.map(|sealed| (sealed.block.header, sealed.certificate.clone())).collect();
-            round.propose(GalaxyProposal { proof: beacon.prove(&self.config.key), blocks }.encode());
+            round.propose(GalaxyProposal { proof: beacon.prove(&self.config.key), stuck, blocks }.encode());
         }
     }
 
     /// Whether any cluster has a certified LSH block that is in no black hole yet.
     fn has_sealed(&self) -> bool {
         self.clusters.iter().any(|cluster| !cluster.sealed.is_empty())
+    }
+
+    /// Clusters that are to get other facilitators, as far as this node can see.
+    fn stuck(&self) -> impl Iterator<Item = Stuck> {
+        let stuck = self.clusters.iter().zip(0..).filter(|(cluster, _)| cluster.is_stuck);
+        stuck.map(|(cluster, id)| Stuck { cluster: id, accepted_round: cluster.accepted.0 })
+    }
+
+    /// Takes note of how long clusters have had work; on every tick.
+    pub(crate) fn watch_clusters(&mut self) {
+        for (id, (cluster, pool)) in self.clusters.iter_mut().zip(&self.pools).enumerate() {
+            let must_finish = self.membership.homes.must_finish(id as u32, cluster.current());
+            let may_be_work = must_finish || pool.waiting_count() > 0;
+            cluster.watch(self.now_us, may_be_work, || must_finish || pool.has_any_ready(&self.ledger));
+        }
     }
 
     fn beacon_round(&self) -> BeaconRound {
@@ -118,14 +136,16 @@ impl Node {
         let mut outputs = Vec::new();
         let mut named: BTreeMap<(u32, u64), LshHeader> = BTreeMap::new();
         let (mut certified, mut bad) = (Vec::new(), Vec::new());
+        let mut complaints: BTreeMap<Stuck, usize> = BTreeMap::new();
         for (index, payload) in output {
             match self.read_galaxy_proposal(&beacon_round, *index, payload) {
-                Ok((output, blocks)) => {
+                Ok((output, GalaxyProposal { stuck, blocks, .. })) => {
                     outputs.push((*index, output));
+                    stuck.into_iter().for_each(|one| *complaints.entry(one).or_default() += 1);
                     named.extend(blocks.iter().map(|(header, _)| ((header.cluster(), header.round()), *header)));
                     certified.extend(blocks);
                 }
-                Err(what) => bad.extend(self.directory.index(self.validators.get(*index)).map(|node| (node, what))),
+                Err(what) => bad.extend(self.directory.index(self.validators().get(*index)).map(|node| (node, what))),
             }
         }
         let (tier, round) = (Tier::Galaxy, self.tip.height + 1);
@@ -143,7 +163,16 @@ impl Node {
                 (last, previous) = (header.round(), header.hash());
             }
         }
-        self.galaxy.phase = Phase::Gathering { beacon: beacon_round.next(&outputs), accepted };
+        // So many that an honest one is among them, and no more than always come through.
+        let enough = self.validators().quorum() - self.validators().fault_bound();
+        let has_block = |cluster: u32| accepted.iter().any(|header| header.cluster() == cluster);
+        let is_stuck = |one: &Stuck| {
+            let accepted_round = self.clusters.get(one.cluster as usize).map(|cluster| cluster.accepted.0);
+            accepted_round == Some(one.accepted_round) && !has_block(one.cluster)
+        };
+        let agreed = complaints.into_iter().filter(|(one, count)| *count >= enough && is_stuck(one));
+        let reelected = agreed.map(|(one, _)| one.cluster).collect();
+        self.galaxy.phase = Phase::Gathering { beacon: beacon_round.next(&outputs), accepted, reelected };
         true
     }
 
@@ -154,11 +183,11 @@ impl Node {
         beacon_round: &BeaconRound,
         index: usize,
         payload: &[u8],
-    ) -> Result<(Hash, Vec<(LshHeader, Certificate)>), String> {
-        let proposal = GalaxyProposal::decode(payload, self.network, self.config.genesis.clusters())
-            .map_err(|error| error.to_string())?;
+    ) -> Result<(Hash, GalaxyProposal), String> {
+        let proposal =
+            GalaxyProposal::decode(payload, self.network, self.clusters.len()).map_err(|error| error.to_string())?;
         let output = self
-            .validators
+            .validators()
             .get(index)
             .and_then(|key| beacon_round.output(key, &proposal.proof))
             .ok_or("its verifiable output does not hold")?;
@@ -170,7 +199,7 @@ impl Node {
                 self.check_lsh_header(header, certificate)?;
             }
         }
-        Ok((output, proposal.blocks))
+        Ok((output, proposal))
     }
 
     /// The certified LSH block that is here of a header's cluster and round.
@@ -179,8 +208,8 @@ impl Node {
     }
 
     fn fold_black_hole(&mut self) -> bool {
-        let Phase::Gathering { beacon, accepted } = &self.galaxy.phase else { return false };
-        let beacon = *beacon;
+        let Phase::Gathering { beacon, accepted, reelected } = &self.galaxy.phase else { return false };
+        let (beacon, reelected) = (*beacon, reelected.clone());
         let mut blocks: Vec<Arc<SealedLshBlock>> = Vec::with_capacity(accepted.len());
         for header in accepted {
             match self.sealed(header).filter(|sealed| sealed.block.header == *header) {
@@ -193,20 +222,24 @@ impl Node {
         }
         let transactions = blocks.iter().flat_map(|sealed| &sealed.block.transactions);
         let application = self.ledger.apply(transactions.map(|transaction| &**transaction));
+        let (height, censored) = (self.tip.height + 1, &application.censored);
+        let succession =
+            self.succession(&Decisive { height, beacon, blocks: &blocks, censored, reelected: &reelected });
         let place = BlackHolePlace {
             network: self.network,
-            height: self.tip.height + 1,
+            height,
             previous: self.tip.hash,
             state: self.ledger.state(),
             beacon,
-            facilitators: self.next_facilitators(&beacon, &blocks),
+            facilitators: succession.hash(),
+            reelected,
         };
         let black_hole = Arc::new(BlackHole::fold(place, blocks, application));
         let hash = black_hole.header.hash();
         if let Some(round) = &mut self.galaxy.round {
             round.sign(hash, &mut self.out);
         }
-        self.galaxy.phase = Phase::Signing { black_hole };
+        self.galaxy.phase = Phase::Signing { black_hole, succession: Box::new(succession) };
         true
     }
 
@@ -226,10 +259,10 @@ impl Node {
     fn certify_black_hole(&mut self) -> bool {
         let Some(round) = &mut self.galaxy.round else { return false };
         let Some(certificate) = round.certificate(&*self.compute, &mut self.faults) else { return false };
-        let Phase::Signing { black_hole } = &self.galaxy.phase else { return false };
-        let black_hole = black_hole.clone();
+        let Some((black_hole, succession)) = self.galaxy.signing() else { return false };
+        let (black_hole, succession) = (black_hole.clone(), succession.clone());
         self.blame_far_ahead();
-        self.finish_black_hole(black_hole, certificate);
+        self.finish_black_hole(black_hole, certificate, succession);
         true
     }
 
@@ -237,45 +270,55 @@ impl Node {
     /// were far ahead, it would be the one that is wrong.
     fn blame_far_ahead(&mut self) {
         let far = self.ahead.take_far();
-        if far.len() <= self.validators.fault_bound() {
+        if far.len() <= self.validators().fault_bound() {
             for (node, (tier, round)) in far {
                 self.blame(node, FaultKind::FarAhead { tier, round });
             }
         }
     }
 
-    /// The hash over the facilitators that a black hole with this beacon names.
-    pub(crate) fn next_facilitators(&self, beacon: &Hash, accepted: &[Arc<SealedLshBlock>]) -> Hash {
-        let mut hasher = Hasher::new(b"cst.faci");
-        for header in accepted.iter().map(|sealed| &sealed.block.header) {
-            let (cluster, named) = (header.cluster(), header.round() + ROUNDS_AHEAD_OF_GALAXY);
-            let committee = cluster::draw(self, beacon, cluster, named);
-            hasher.update(&cluster.to_le_bytes()).update(&named.to_le_bytes()).update(&committee.hash().0);
-        }
-        hasher.finish()
-    }
-
     /// A certified black hole, applied already, becomes the tip: everything below it is settled.
-    pub(crate) fn finish_black_hole(&mut self, black_hole: Arc<BlackHole>, certificate: Certificate) {
-        self.settle_black_hole(&black_hole);
+    pub(crate) fn finish_black_hole(
+        &mut self,
+        black_hole: Arc<BlackHole>,
+        certificate: Certificate,
+        succession: Succession,
+    ) {
+        self.settle_black_hole(&black_hole, succession);
         self.out.push(Action::Append { black_hole, certificate });
     }
 
-    /// Moves the tip, the cluster, the pool and the mailbox past a black hole that the ledger has applied.
-    pub(crate) fn settle_black_hole(&mut self, black_hole: &BlackHole) {
+    /// Moves the tip, the clusters, the pools and the mailbox past a black hole that the ledger has applied.
+    pub(crate) fn settle_black_hole(&mut self, black_hole: &BlackHole, succession: Succession) {
         let header = &black_hole.header;
         self.tip = Tip { height: header.height(), hash: header.hash(), beacon: header.beacon };
         for (sealed, outcomes) in black_hole.outcomes_by_block() {
             let (id, round) = (sealed.block.header.cluster(), sealed.block.header.round());
-            let named = round + ROUNDS_AHEAD_OF_GALAXY;
-            let committee = cluster::draw(self, &header.beacon, id, named);
-            let naming =
-                Naming { height: header.height(), black_hole: header.hash(), beacon: header.beacon, committee };
-            self.clusters[id as usize].accept(&sealed.block, naming);
+            self.clusters[id as usize].accept(&sealed.block);
+            // A star that has left the cluster since may have the same transaction waiting in its new one.
+            for (transaction, reason) in &outcomes {
+                let home = self.home(&transaction.initiator());
+                if home != id as usize {
+                    self.pools[home].settle_elsewhere(&transaction.id(), *reason);
+                }
+            }
+            self.record_traffic(&outcomes);
             self.pools[id as usize].settle(outcomes.into_iter(), round);
             self.proofs.settle(&sealed.block.misconduct);
             self.retire(Tier::Cluster(id), round);
         }
+        for id in &black_hole.reelected {
+            self.clusters[*id as usize].void();
+            self.pools[*id as usize].reopen();
+            let voided = self.clusters[*id as usize].accepted.0;
+            (0..ROUNDS_AHEAD_OF_GALAXY).for_each(|back| self.retire(Tier::Cluster(*id), voided - back));
+        }
+        if header.height().is_multiple_of(self.config.genesis.growth().epoch_black_holes)
+            && let Some(traffic) = &mut self.traffic
+        {
+            traffic.end_epoch(header.beacon);
+        }
+        self.succeed(succession);
         self.retire(Tier::Galaxy, header.height());
         self.ahead.take_far();
         self.galaxy_progress_us = self.now_us;
@@ -285,6 +328,15 @@ impl Node {
         }
         self.galaxy.previous = self.galaxy.round.take_if(|round| round.number() <= header.height());
         self.galaxy.phase = Phase::Agreeing;
+    }
+
+    fn record_traffic(&mut self, outcomes: &[Outcome<'_>]) {
+        let Some(traffic) = &mut self.traffic else { return };
+        for (transaction, _) in outcomes.iter().filter(|(_, reason)| reason.is_none()) {
+            if let Some(counterparty) = transaction.counterparty() {
+                traffic.record(transaction.initiator(), counterparty);
+            }
+        }
     }
 
     fn retire(&mut self, tier: Tier, round: u64) {

@@ -21,7 +21,7 @@
 //! #     fn sketch(&self, _: &Hash, _: &[PublicKey]) -> [u8; 128] { [0; 128] }
 //! # }
 //! let key = SecretKey::from_seed([1; 32]);
-//! let node = GenesisNode { public_key: key.public_key(), address: "127.0.0.1:7000".parse().unwrap() };
+//! let node = GenesisNode::new(key.public_key(), "127.0.0.1:7000".parse().unwrap());
 //! let genesis = Genesis::new("docs", 1, vec![node], vec![]).unwrap();
 //! let mut node = Node::new(Config::new(genesis, key), std::sync::Arc::new(Engine)).unwrap();
 //! assert!(node.poll(0).is_empty());
@@ -37,6 +37,7 @@ mod event;
 mod galaxy;
 mod journal;
 mod lsh_blocks;
+mod membership;
 mod message;
 mod misconduct;
 mod node;

@@ -18,10 +18,10 @@ impl Node {
         let Some(committee) = self.clusters[cluster].naming(round).map(|naming| &naming.committee) else { return };
         let Some(me) = committee.index_of(&self.public_key) else { return };
         let turn = |validator: usize| (validator as u64).wrapping_add(round) as usize % committee.len() == me;
-        let bystanders = self.validators.members().iter().enumerate();
+        let bystanders = self.validators().members().iter().enumerate();
         let mine: Vec<NodeIndex> = bystanders
             .filter(|(validator, key)| turn(*validator) && committee.index_of(key).is_none())
-            .map(|(validator, _)| validator as NodeIndex)
+            .filter_map(|(_, key)| self.directory.index(Some(key)))
             .collect();
         if !mine.is_empty() {
             let mut bytes = Vec::with_capacity(sealed.block.header.contents_len_bytes() + 1024);
@@ -106,9 +106,8 @@ impl Node {
         if header.previous != self.clusters[cluster].certified.1 {
             return self.blame(from, FaultKind::BadBlock("LSH block does not follow the cluster's last one".into()));
         }
-        if !sealed.block.misconduct.iter().all(|proof| self.is_proof(proof)) {
-            return self
-                .blame(from, FaultKind::BadBlock("LSH block with a proof of misconduct that proves nothing".into()));
+        if let Err(what) = self.check_lsh_contents(&sealed.block) {
+            return self.blame(from, FaultKind::BadBlock(what));
         }
         let sealed = Arc::new(sealed);
         let unverified =

@@ -2,7 +2,7 @@
 
 use crate::ahead::Ahead;
 use crate::catch_up::{CatchUp, Peers};
-use crate::cluster::{self, Cluster, Naming};
+use crate::cluster::Cluster;
 use crate::config::{Config, ConfigError};
 use crate::event::{
     Action, Answer, Compute, Event, Fault, FaultKind, NodeIndex, NodeStatus, Priority, Query, StarAnswer,
@@ -10,15 +10,17 @@ use crate::event::{
 };
 use crate::galaxy::Galaxy;
 use crate::journal::JournalRecord;
+use crate::membership::{Directory, Membership};
 use crate::message::Message;
 use crate::misconduct::Proofs;
 use crate::offers::Offers;
-use crate::pool::{Dropped, Pool};
+use crate::pool::{Dropped, Limits, Pool};
 use crate::round::{Round, RoundMessage, Seat};
 use crate::silence::Silence;
 use constellation_acs::JournalEntry;
 use constellation_chain::{
-    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction, home_cluster,
+    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Traffic, TrafficLimits,
+    Transaction,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -43,22 +45,6 @@ pub(crate) struct Tip {
     pub height: u64,
     pub hash: Hash,
     pub beacon: Hash,
-}
-
-/// Where a key stands in the genesis' list.
-pub(crate) struct Directory {
-    indices: HashMap<PublicKey, NodeIndex>,
-}
-
-impl Directory {
-    pub fn index(&self, key: Option<&PublicKey>) -> Option<NodeIndex> {
-        self.indices.get(key?).copied()
-    }
-
-    /// The members' indices; every committee is drawn from the genesis' nodes.
-    pub fn indices(&self, committee: &Committee) -> Vec<NodeIndex> {
-        committee.members().iter().filter_map(|key| self.index(Some(key))).collect()
-    }
 }
 
 /// Blocks served to a peer lately.
@@ -102,8 +88,10 @@ pub struct Node {
     pub(crate) compute: Arc<dyn Compute>,
     pub(crate) public_key: PublicKey,
     pub(crate) network: NetworkId,
-    pub(crate) validators: Committee,
     pub(crate) directory: Directory,
+    pub(crate) membership: Membership,
+    /// Who trades with whom, where stars are placed by it.
+    pub(crate) traffic: Option<Traffic>,
     pub(crate) now_us: u64,
     pub(crate) tip: Tip,
     pub(crate) ledger: Ledger,
@@ -137,31 +125,28 @@ impl Node {
     /// A node before the first black hole.
     pub fn new(config: Config, compute: Arc<dyn Compute>) -> Result<Self, ConfigError> {
         let public_key = config.key.public_key();
-        if config.genesis.validators().index_of(&public_key).is_none() {
-            return Err(ConfigError::NotInGenesis(public_key));
+        let node = Node::bystander(config, compute);
+        match node.directory.index(Some(&public_key)) {
+            Some(_) => Ok(node),
+            None => Err(ConfigError::NotInGenesis(public_key)),
         }
-        Ok(Node::bystander(config, compute))
     }
 
     /// A node that may be in no committee: it can follow a chain, and will never speak.
     pub(crate) fn bystander(config: Config, compute: Arc<dyn Compute>) -> Self {
         let genesis = config.genesis.clone();
         let public_key = config.key.public_key();
-        let validators = genesis.validators();
-        let indices = validators.members().iter().zip(0..).map(|(key, index)| (*key, index)).collect();
         let hash = genesis.hash();
-        let naming = Naming { height: 0, black_hole: hash, beacon: hash, committee: validators.clone() };
-        let first = |id: u32| {
-            let committees = std::array::from_fn(|index| cluster::draw_from(&config, &hash, id, index as u64 + 1));
-            Cluster::new(id, naming.clone(), committees)
-        };
-        let clusters: Vec<Cluster> = (0..genesis.clusters()).map(first).collect();
+        let membership = Membership::new(&config);
+        let clusters = Node::first_clusters(&config, &membership);
+        let traffic = genesis.growth().place_stars.then(|| Traffic::new(TrafficLimits::default(), hash));
         Node {
             compute,
             public_key,
             network: genesis.network_id(),
-            validators,
-            directory: Directory { indices },
+            directory: Directory::new(&config),
+            membership,
+            traffic,
             now_us: 0,
             tip: Tip { height: 0, hash, beacon: hash },
             ledger: Ledger::new(&genesis),
@@ -197,8 +182,8 @@ impl Node {
         if header.height() != self.tip.height + 1 || header.previous != self.tip.hash {
             return Err(ReplayError::NotNext { height: header.height(), tip: self.tip.height });
         }
-        self.apply_certified(black_hole).map_err(ReplayError::Diverged)?;
-        self.settle_black_hole(black_hole);
+        let succession = self.apply_certified(black_hole).map_err(ReplayError::Diverged)?;
+        self.settle_black_hole(black_hole, succession);
         self.out.clear();
         Ok(())
     }
@@ -207,7 +192,8 @@ impl Node {
     pub fn restore(&mut self, records: impl IntoIterator<Item = JournalRecord>) {
         for record in records {
             let settled = match record.tier {
-                Tier::Cluster(id) => self.clusters.get(id as usize).map_or(u64::MAX, |cluster| cluster.accepted.0),
+                // A cluster that this node's log does not know yet can be one that it has spoken in: the journal may be ahead of the log.
+                Tier::Cluster(id) => self.clusters.get(id as usize).map_or(0, |cluster| cluster.accepted.0),
                 Tier::Galaxy => self.tip.height,
             };
             if record.round > settled {
@@ -218,7 +204,7 @@ impl Node {
 
     /// This node's place in the genesis' list.
     pub fn index(&self) -> NodeIndex {
-        self.validators.index_of(&self.public_key).unwrap_or_default() as NodeIndex
+        self.directory.index(Some(&self.public_key)).unwrap_or_default()
     }
 
     /// The ledger after the last black hole this node has applied.
@@ -229,11 +215,6 @@ impl Node {
     /// The last certified round of each cluster.
     pub fn certified_rounds(&self) -> Vec<u64> {
         self.clusters.iter().map(|cluster| cluster.certified.0).collect()
-    }
-
-    /// The cluster that orders what a star initiates.
-    pub(crate) fn home(&self, star: &PublicKey) -> usize {
-        home_cluster(star, self.clusters.len() as u32) as usize
     }
 
     /// Height and hash of the last black hole.
@@ -320,6 +301,7 @@ impl Node {
             round.tick();
         }
         self.ask_for_black_holes();
+        self.watch_clusters();
         if self.now_us >= self.next_expire_us {
             self.next_expire_us = self.now_us + EXPIRE_US;
             let oldest_us = self.now_us.saturating_sub(self.config.pool_ttl_us);
@@ -333,6 +315,8 @@ impl Node {
                 .iter()
                 .any(|cluster| cluster.rounds.contains_key(&cluster.current()) && is_late(cluster.progress_us))
             || self.silence.is_some();
+        // Nobody tells who is not a validator of black holes: it asks.
+        let stalled = stalled || self.validators().index_of(&self.public_key).is_none();
         if stalled && self.now_us >= self.next_status_us {
             self.next_status_us = self.now_us + STALLED_US;
             for peer in self.peers.connected().collect::<Vec<_>>() {
@@ -403,14 +387,15 @@ impl Node {
         len_bytes: usize,
     ) {
         let current = match tier {
-            Tier::Cluster(id) => match self.clusters.get(id as usize) {
-                Some(cluster) => cluster.current(),
-                None => return self.blame(from, FaultKind::NoSeat { tier, round: number }),
-            },
+            // A cluster that this node does not know yet may have been born at others.
+            Tier::Cluster(id) if id >= self.config.genesis.clusters_max() => {
+                return self.blame(from, FaultKind::NoSeat { tier, round: number });
+            }
+            Tier::Cluster(id) => self.clusters.get(id as usize).map_or(1, Cluster::current),
             Tier::Galaxy => self.tip.height + 1,
         };
         let round = match tier {
-            Tier::Cluster(id) => self.clusters[id as usize].rounds.get_mut(&number),
+            Tier::Cluster(id) => self.clusters.get_mut(id as usize).and_then(|cluster| cluster.rounds.get_mut(&number)),
             Tier::Galaxy => self.galaxy.rounds_mut().find(|round| round.number() == number),
         };
         if let Some(round) = round {
@@ -425,11 +410,13 @@ impl Node {
         if !self.has_seat(from, tier, number) {
             return self.blame(from, FaultKind::NoSeat { tier, round: number });
         }
-        self.ahead.keep((tier, number, current), from, message, (len_bytes, self.config.proposal_max_bytes()));
+        let payload_max_bytes = self.config.proposal_max_bytes(self.config.genesis.clusters());
+        self.ahead.keep((tier, number, current), from, message, (len_bytes, payload_max_bytes));
         // Who speaks in a galaxy's round has settled the one before it; in a cluster's, where one round broadcasts while another agrees, the one
         // before that.
         if number > current {
             match tier {
+                Tier::Cluster(id) if id as usize >= self.clusters.len() => {}
                 Tier::Cluster(id) => self.want_lsh_block(id as usize, from, number.saturating_sub(2)),
                 Tier::Galaxy => self.peers.reached(from, number - 1),
             }
@@ -439,10 +426,14 @@ impl Node {
     /// Whether `node` has a seat in a round; a round whose committee this node does not know yet is open to all.
     pub(crate) fn has_seat(&self, node: NodeIndex, tier: Tier, number: u64) -> bool {
         let committee = match tier {
-            Tier::Cluster(id) => self.clusters[id as usize].naming(number).map(|naming| &naming.committee),
-            Tier::Galaxy => Some(&self.validators),
+            Tier::Cluster(id) => self
+                .clusters
+                .get(id as usize)
+                .and_then(|cluster| cluster.naming(number))
+                .map(|naming| &naming.committee),
+            Tier::Galaxy => (number <= self.epoch_end()).then(|| self.validators()),
         };
-        let key = self.validators.get(usize::from(node));
+        let key = self.directory.key(node);
         committee.is_none_or(|committee| key.is_some_and(|key| committee.index_of(key).is_some()))
     }
 
@@ -537,10 +528,11 @@ impl Node {
         for (home, own) in by_home {
             self.pools[home].look_ahead(own.into_iter(), &self.ledger);
         }
+        let limits = Limits::new(&self.config, self.pools.len());
         let mut admissions = Vec::with_capacity(transactions.len());
         let mut fresh = Vec::with_capacity(transactions.len());
         for (transaction, home) in transactions.into_iter().zip(homes) {
-            let admission = self.pools[home].admit(transaction.clone(), &self.ledger, &self.config, self.now_us);
+            let admission = self.pools[home].admit(transaction.clone(), &self.ledger, &limits, self.now_us);
             if admission == crate::Admission::Admitted {
                 fresh.push(transaction);
             }

@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn fixture() -> (Config, Ledger) {
-        let node = GenesisNode { public_key: key(200).public_key(), address: "127.0.0.1:1".parse().unwrap() };
+        let node = GenesisNode::new(key(200).public_key(), "127.0.0.1:1".parse().unwrap());
         let stars = (0..3).map(|i| GenesisStar { public_key: key(i).public_key(), balance: 100 }).collect();
         let config = Config::new(Genesis::new("test", 1, vec![node], stars).unwrap(), key(200));
         let ledger = Ledger::new(&config.genesis);

@@ -79,6 +79,35 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// What a pool takes.
+pub(crate) struct Limits {
+    pub waiting_max: usize,
+    /// Of one star.
+    pub star_max: usize,
+    /// When there may be room again.
+    pub retry_after_ms: u32,
+}
+
+impl Limits {
+    /// The bounds of each of so many clusters' pools.
+    pub fn new(config: &Config, clusters: usize) -> Self {
+        Limits {
+            waiting_max: config.pool_max.div_ceil(clusters),
+            star_max: config.pool_star_max,
+            retry_after_ms: (config.round_interval_us / 500) as u32 + 20,
+        }
+    }
+}
+
+/// What a proposal may hold.
+pub(crate) struct Bounds<'a> {
+    /// What may be in the block of the round before.
+    pub in_flight: &'a KeySet<Hash>,
+    /// Whether the round may hold what a star initiates.
+    pub serves: &'a dyn Fn(&PublicKey) -> bool,
+    pub max_bytes: usize,
+}
+
 #[derive(Default)]
 pub(crate) struct Pool {
     entries: KeyMap<Hash, Entry>,
@@ -106,7 +135,7 @@ impl Pool {
     }
 
     /// Takes a transaction whose signatures hold.
-    pub fn admit(&mut self, transaction: Arc<Transaction>, ledger: &Ledger, config: &Config, now_us: u64) -> Admission {
+    pub fn admit(&mut self, transaction: Arc<Transaction>, ledger: &Ledger, limits: &Limits, now_us: u64) -> Admission {
         let id = transaction.id();
         if self.entries.contains_key(&id) {
             return Admission::Known;
@@ -124,8 +153,8 @@ impl Pool {
             Some(Reason::Fork | Reason::Gap | Reason::Balance) | None => {}
         }
         let (initiator, sequence) = (transaction.initiator(), transaction.initiator_half().sequence());
-        let busy = Admission::Busy { retry_after_ms: (config.round_interval_us / 500) as u32 + 20 };
-        let waiting_max = config.pool_cluster_max();
+        let &Limits { waiting_max, star_max, retry_after_ms } = limits;
+        let busy = Admission::Busy { retry_after_ms };
         if self.waiting_count >= waiting_max || self.turns.len() >= 2 * waiting_max {
             return busy;
         }
@@ -135,7 +164,7 @@ impl Pool {
             if waiting.iter().filter(|(number, _)| *number == sequence).count() >= RIVALS_MAX {
                 return Admission::Censored { reason: Reason::Fork };
             }
-            if waiting.len() >= config.pool_star_max {
+            if waiting.len() >= star_max {
                 return busy;
             }
         }
@@ -194,9 +223,8 @@ impl Pool {
     pub fn compose(
         &mut self,
         share: &Share,
-        in_flight: &KeySet<Hash>,
+        &Bounds { in_flight, serves, max_bytes }: &Bounds<'_>,
         ledger: &Ledger,
-        max_bytes: usize,
         dropped: &mut Vec<Dropped>,
     ) -> Composed {
         let mut picked = Vec::new();
@@ -213,7 +241,8 @@ impl Pool {
                 continue;
             }
             self.turns.push_back(place);
-            if !share.is_mine(&queue.initiator) {
+            // Who is on the way to this cluster is reason enough for its rounds, which bring the ones that serve it.
+            if !share.is_mine(&queue.initiator) || !serves(&queue.initiator) {
                 is_any_ready = is_any_ready || self.has_ready(queue, in_flight, ledger);
                 continue;
             }
@@ -294,6 +323,50 @@ impl Pool {
             } else {
                 self.remove(&transaction.id());
             }
+        }
+    }
+
+    /// Whether anything could be proposed.
+    pub fn has_any_ready(&self, ledger: &Ledger) -> bool {
+        let nothing = KeySet::default();
+        self.queues.iter().any(|(_, queue)| self.has_ready(queue, &nothing, ledger))
+    }
+
+    /// Takes over the outcome of a transaction that a block of another cluster held.
+    pub fn settle_elsewhere(&mut self, id: &Hash, reason: Option<Reason>) {
+        if reason != Some(Reason::Gap) {
+            self.remove(id);
+        }
+    }
+
+    /// The named rounds are void: what their certified blocks held waits again.
+    pub fn reopen(&mut self) {
+        self.ahead.clear();
+        let sealed = self.entries.iter().filter(|(_, entry)| entry.state == State::Sealed);
+        let ids: Vec<Hash> = sealed.map(|(id, _)| *id).collect();
+        ids.iter().for_each(|id| self.wait_again(id));
+    }
+
+    /// Hands out the waiting transactions of initiators that do not belong here any more, each with the time of its admission.
+    pub fn take_out(&mut self, is_stranger: impl Fn(&PublicKey) -> bool) -> Vec<(Arc<Transaction>, u64)> {
+        let strangers = self.queues.iter().filter(|(_, queue)| is_stranger(&queue.initiator));
+        let waiting: Vec<Hash> =
+            strangers.flat_map(|(_, queue)| &queue.waiting).map(|(_, transaction)| transaction.id()).collect();
+        let take = |id: Hash| {
+            let entry = self.entries.get(&id).map(|entry| (entry.transaction.clone(), entry.admitted_us));
+            self.remove(&id);
+            entry
+        };
+        waiting.into_iter().filter_map(take).collect()
+    }
+
+    /// Takes what another cluster's pool handed out. It was admitted there, and is within the bounds of all pools together.
+    pub fn take_in(&mut self, transaction: Arc<Transaction>, admitted_us: u64) {
+        let (id, initiator) = (transaction.id(), transaction.initiator());
+        if !self.entries.contains_key(&id) {
+            let place = self.places.get(&initiator).copied().unwrap_or_else(|| self.open_queue(initiator));
+            self.start_waiting(place, transaction.clone());
+            self.entries.insert(id, Entry { transaction, state: State::Waiting(place), admitted_us });
         }
     }
 

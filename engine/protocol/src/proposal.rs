@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! cluster:  1 byte count of proofs of misconduct, the proofs (238 each), then transactions' records, one after the other
-//! galaxy:   80 bytes proof of the proposer's verifiable output, then for each LSH block: header (312), certificate
+//! galaxy:   80 bytes proof of the proposer's verifiable output, 2 bytes count of clusters that are stuck, for each its number (4) and its last
+//!           accepted round (8), then for each LSH block: header (312), certificate
 //! ```
 
 use crate::misconduct::{PROOFS_MAX, PROOFS_MAX_BYTES};
@@ -73,21 +74,35 @@ impl ClusterProposal {
     }
 }
 
+/// A cluster whose facilitators, as far as the proposer can see, make no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stuck {
+    pub cluster: u32,
+    /// Its last round in a black hole: a complaint is of no account once there is another.
+    pub accepted_round: u64,
+}
+
 /// A validator's proposal.
 pub(crate) struct GalaxyProposal {
     pub proof: [u8; vrf::PROOF_LEN_BYTES],
+    pub stuck: Vec<Stuck>,
     pub blocks: Vec<(LshHeader, Certificate)>,
 }
 
 impl GalaxyProposal {
     /// The longest proposal there can be: `facilitators` sign each of the blocks of `clusters` clusters.
-    pub fn max_bytes(facilitators: usize, clusters: u32) -> usize {
+    pub fn max_bytes(facilitators: usize, clusters: usize) -> usize {
         let block = size_of::<LshHeader>() + 16 + 64 * facilitators;
-        vrf::PROOF_LEN_BYTES + blocks_max(clusters) * block
+        vrf::PROOF_LEN_BYTES + 2 + 12 * clusters + blocks_max(clusters) * block
     }
 
     pub fn encode(&self) -> Arc<[u8]> {
         let mut out = self.proof.to_vec();
+        out.extend_from_slice(&(self.stuck.len() as u16).to_le_bytes());
+        for Stuck { cluster, accepted_round } in &self.stuck {
+            out.extend_from_slice(&cluster.to_le_bytes());
+            out.extend_from_slice(&accepted_round.to_le_bytes());
+        }
         for (header, certificate) in &self.blocks {
             out.extend_from_slice(bytemuck::bytes_of(header));
             certificate.write(&mut out);
@@ -95,9 +110,18 @@ impl GalaxyProposal {
         out.into()
     }
 
-    pub fn decode(bytes: &[u8], network: NetworkId, clusters: u32) -> Result<Self, LshBlockError> {
+    pub fn decode(bytes: &[u8], network: NetworkId, clusters: usize) -> Result<Self, LshBlockError> {
         let mut reader = Reader::new(bytes);
         let proof = *reader.view()?;
+        let count = u16::from_le_bytes(*reader.view::<[u8; 2]>()?);
+        if usize::from(count) > clusters {
+            let (what, bound) = ("stuck clusters", clusters as u64);
+            return Err(WireError::TooMany { what, count: count.into(), bound }.into());
+        }
+        let mut stuck = Vec::with_capacity(count.into());
+        for _ in 0..count {
+            stuck.push(Stuck { cluster: reader.u32()?, accepted_round: reader.u64()? });
+        }
         let mut blocks = Vec::new();
         while !reader.is_empty() {
             if blocks.len() == blocks_max(clusters) {
@@ -105,13 +129,16 @@ impl GalaxyProposal {
             }
             blocks.push((LshHeader::read(&mut reader, network)?, Certificate::read(&mut reader)?));
         }
-        Ok(GalaxyProposal { proof, blocks })
+        if !stuck.is_sorted_by(|one, next| one.cluster < next.cluster) {
+            return Err(WireError::Unknown { what: "order of stuck clusters", value: count.into() }.into());
+        }
+        Ok(GalaxyProposal { proof, stuck, blocks })
     }
 }
 
 /// LSH blocks that one black hole can take.
-fn blocks_max(clusters: u32) -> usize {
-    ROUNDS_AHEAD_OF_GALAXY as usize * clusters as usize
+fn blocks_max(clusters: usize) -> usize {
+    ROUNDS_AHEAD_OF_GALAXY as usize * clusters
 }
 
 /// The beacon's chain: each step mixes in the verifiable outputs of the round's accepted proposals.
@@ -177,7 +204,10 @@ mod tests {
             LshHeader::read(&mut Reader::new(&bytes), NetworkId::default()).unwrap()
         };
         let block = (header, Certificate::from_shares(&Default::default()));
-        let with = |count| GalaxyProposal { proof: [7; 80], blocks: vec![block.clone(); count] }.encode();
+        let stuck = vec![Stuck { cluster: 1, accepted_round: 7 }];
+        let with = |count| {
+            GalaxyProposal { proof: [7; 80], stuck: stuck.clone(), blocks: vec![block.clone(); count] }.encode()
+        };
         let most = 2 * ROUNDS_AHEAD_OF_GALAXY as usize;
         assert!(GalaxyProposal::decode(&with(most), NetworkId::default(), 2).is_ok());
         assert!(GalaxyProposal::decode(&with(most + 1), NetworkId::default(), 2).is_err());

@@ -30,7 +30,7 @@ impl Node {
     /// Tells a node that its journal is lost: it follows the chain, but says nothing in any round in which it may have spoken, until the
     /// network has passed them all. A galaxy of one has nobody to contradict.
     pub fn sit_out(&mut self) {
-        if self.validators.len() > 1 {
+        if self.validators().len() > 1 {
             self.silence = Some(Silence { heard: BTreeMap::new(), clusters_through: None });
         }
     }
@@ -38,7 +38,11 @@ impl Node {
     /// Whether this node may have spoken in a round and does not know what it said.
     pub(crate) fn is_silent(&self, tier: Tier, number: u64) -> bool {
         self.silence.as_ref().is_some_and(|silence| match tier {
-            Tier::Cluster(id) => silence.clusters_through.as_ref().is_none_or(|through| number <= through[id as usize]),
+            Tier::Cluster(id) => {
+                // In a cluster that was born later it has not spoken.
+                let through = |through: &Vec<u64>| through.get(id as usize).copied().unwrap_or(0);
+                silence.clusters_through.as_ref().is_none_or(|all| number <= through(all))
+            }
             Tier::Galaxy => silence.clusters_through.is_none(),
         })
     }
@@ -47,7 +51,7 @@ impl Node {
     /// certificate has; two black holes past the highest of them lie all galaxy rounds in which this node can have spoken, and two rounds
     /// past the cluster's accepted one all cluster rounds. A liar who tells of a height far ahead keeps this one node silent, and no other.
     pub(crate) fn listen_again(&mut self) {
-        let wanted = self.validators.quorum().min(self.validators.len() - 1);
+        let wanted = self.validators().quorum().min(self.validators().len() - 1);
         let height = self.tip.height;
         let Some(silence) = &mut self.silence else { return };
         if let Some(through) = &silence.clusters_through {

@@ -124,7 +124,7 @@ fn run(
     disturb: impl FnMut(&mut Network) + Send,
 ) -> (LoadReport, u64) {
     let keys = star_keys([3; 32], STARS);
-    let genesis_node = GenesisNode { public_key: keys[0].public_key(), address: "127.0.0.1:1".parse().unwrap() };
+    let genesis_node = GenesisNode::new(keys[0].public_key(), "127.0.0.1:1".parse().unwrap());
     let genesis_stars = keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: 50 }).collect();
     let ledger = Ledger::new(&Genesis::new("test", 1, vec![genesis_node], genesis_stars).unwrap());
     let options = LoadOptions {

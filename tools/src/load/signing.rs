@@ -105,10 +105,8 @@ mod tests {
     #[test]
     fn all_that_was_signed_ahead_applies_in_its_order() {
         let mut prepared = Prepared::sign(SIGNING, stars(), 300);
-        let node = GenesisNode {
-            public_key: SecretKey::from_seed([9; 32]).public_key(),
-            address: "127.0.0.1:1".parse().unwrap(),
-        };
+        let key = SecretKey::from_seed([9; 32]).public_key();
+        let node = GenesisNode::new(key, "127.0.0.1:1".parse().unwrap());
         let keys = star_keys([1; 32], 8);
         let genesis_stars = keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: 100 });
         let mut ledger = Ledger::new(&Genesis::new("test", 1, vec![node], genesis_stars.collect()).unwrap());

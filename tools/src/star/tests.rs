@@ -37,7 +37,7 @@ struct State {
 
 impl World {
     fn new() -> Self {
-        let node = GenesisNode { public_key: key(9).public_key(), address: "127.0.0.1:1".parse().unwrap() };
+        let node = GenesisNode::new(key(9).public_key(), "127.0.0.1:1".parse().unwrap());
         let stars = (1..=3).map(|byte| GenesisStar { public_key: key(byte).public_key(), balance: 100 }).collect();
         let ledger = Ledger::new(&Genesis::new("test", 1, vec![node], stars).unwrap());
         let (offers, fates, submitted) = (Vec::new(), HashMap::new(), Vec::new());

@@ -77,7 +77,7 @@ fn node_key() -> SecretKey {
 }
 
 fn genesis() -> Genesis {
-    let node = GenesisNode { public_key: node_key().public_key(), address: "127.0.0.1:7000".parse().unwrap() };
+    let node = GenesisNode::new(node_key().public_key(), "127.0.0.1:7000".parse().unwrap());
     let star = GenesisStar { public_key: SecretKey::from_seed([2; 32]).public_key(), balance: 1_000 };
     Genesis::new("test", 1, vec![node], vec![star]).unwrap()
 }

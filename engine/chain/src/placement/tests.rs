@@ -29,7 +29,7 @@ fn clique(stars: &[u16]) -> Vec<(u16, u16, u32)> {
 }
 
 fn loads(placement: &Placement, traffic: &Traffic) -> Vec<u64> {
-    let mut loads = vec![0; placement.clusters as usize];
+    let mut loads = vec![0; placement.clusters() as usize];
     for edge in traffic.edges() {
         for star in &edge.stars {
             loads[placement.cluster_of(star) as usize] += u64::from(edge.weight);
@@ -167,4 +167,48 @@ proptest! {
             prop_assert!(choice.gain >= i64::from(TRANSFER_WEIGHT) || is_overloaded);
         }
     }
+}
+
+#[test]
+fn a_split_and_a_merge_move_the_stars_of_their_cluster_alone() {
+    let mut placement = Placement::new(3);
+    let stars: Vec<PublicKey> = (0..3000).map(star).collect();
+    let homes = |placement: &Placement| stars.iter().map(|star| placement.cluster_of(star)).collect::<Vec<_>>();
+    let before = homes(&placement);
+    assert_eq!(placement.split(1), Some(3));
+    let after = homes(&placement);
+    let went = before.iter().zip(&after).filter(|(from, to)| from != to);
+    let went: Vec<_> = went.inspect(|(from, to)| assert_eq!((**from, **to), (1, 3))).collect();
+    assert!((400..600).contains(&went.len()), "{} of a thousand went", went.len());
+    placement.merge(3, 1);
+    assert_eq!(homes(&placement), before);
+    assert_eq!((placement.live(), placement.clusters()), (vec![0, 1, 2], 4));
+    assert_eq!(placement.split(0), Some(3), "an id that is free is taken again");
+    assert_eq!(placement.split(7), None, "there is no such cluster");
+}
+
+#[test]
+fn clusters_split_until_there_are_enough() {
+    let mut placement = Placement::new(1);
+    for count in 1..CLUSTERS_MAX {
+        // Each generation in turn, so that slots double no more often than they must.
+        placement.split(count - (1 << count.ilog2())).unwrap();
+    }
+    assert_eq!(placement.live(), (0..CLUSTERS_MAX).collect::<Vec<_>>());
+    assert_eq!(placement.split(0), None);
+    let mut counts = vec![0; CLUSTERS_MAX as usize];
+    (0..=u16::MAX).for_each(|number| counts[placement.cluster_of(&star(number)) as usize] += 1);
+    assert!(counts.iter().all(|count| *count > 0));
+}
+
+#[test]
+fn who_was_moved_stays_through_a_split_and_goes_along_with_a_merge() {
+    let mut placement = Placement::new(2);
+    placement.apply(&[Move { star: star(4), from: 0, to: 1 }]);
+    placement.split(1);
+    assert_eq!(placement.cluster_of(&star(4)), 1);
+    placement.merge(1, 2);
+    assert_eq!((placement.cluster_of(&star(4)), placement.away()), (2, 1));
+    placement.merge(2, 0);
+    assert_eq!((placement.cluster_of(&star(4)), placement.away()), (0, 0));
 }

@@ -40,11 +40,8 @@ impl TestNetwork {
         let addresses: Vec<(SocketAddr, SocketAddr)> =
             listeners.iter().map(|(nodes, api)| (nodes.local_addr().unwrap(), api.local_addr().unwrap())).collect();
         let keys: Vec<SecretKey> = (0..count).map(|i| SecretKey::from_seed([50 + i as u8; 32])).collect();
-        let nodes = keys
-            .iter()
-            .zip(&addresses)
-            .map(|(key, address)| GenesisNode { public_key: key.public_key(), address: address.0 })
-            .collect();
+        let nodes =
+            keys.iter().zip(&addresses).map(|(key, address)| GenesisNode::new(key.public_key(), address.0)).collect();
         let stars =
             (0..stars).map(|i| GenesisStar { public_key: star_key(i).public_key(), balance: 1_000_000 }).collect();
         let genesis = Genesis::new("test", count, nodes, stars).unwrap();

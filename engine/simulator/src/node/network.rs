@@ -116,7 +116,7 @@ impl Network {
         let Options { seed, nodes: count, seats, clusters, stars } = options;
         let keys: Vec<SecretKey> = (0..count).map(|index| SecretKey::from_seed([100 + index as u8; 32])).collect();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 7000));
-        let nodes = keys.iter().map(|key| GenesisNode { public_key: key.public_key(), address }).collect();
+        let nodes = keys.iter().map(|key| GenesisNode::new(key.public_key(), address)).collect();
         let stars = (0..stars).map(|star| GenesisStar { public_key: star_key(star).public_key(), balance: 1_000_000 });
         let genesis = Genesis::new("simulation", seats, nodes, stars.collect())
             .and_then(|genesis| genesis.with_clusters(clusters))
