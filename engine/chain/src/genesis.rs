@@ -7,8 +7,8 @@
 //!
 //! [growth]                        # how the network changes as it lives; what is left out is as here
 //! epoch_black_holes = 64          # validators and clusters change at heights that this divides
-//! clusters_max = 1                # a cluster with too many stars splits, up to so many; the number of `clusters` where it is left out
-//! cluster_stars_max = 1000000     # stars of one cluster
+//! clusters_max = 1                # a cluster with too many active stars splits, up to so many; the number of `clusters` where it is left out
+//! cluster_stars_max = 100000      # stars of one cluster that initiate something in an epoch
 //! place_stars = false             # whether stars that trade together are moved to one cluster
 //!
 //! [[nodes]]                       # who may be galaxy validator, and facilitator
@@ -59,9 +59,10 @@ impl GenesisNode {
 pub struct Growth {
     /// Validators and clusters change at heights that this divides.
     pub epoch_black_holes: u64,
-    /// Clusters that there may be, by splits of those with too many stars; as many as at the start where it is `None`.
+    /// Clusters that there may be, by splits of those with too many active stars; as many as at the start where it is `None`.
     pub clusters_max: Option<u32>,
-    /// Stars of a cluster above which it splits. Two that have half as many together merge, down to the number at the start.
+    /// Stars of a cluster that initiate something in an epoch: above this it splits. Two that have half as many together merge, down to the number
+    /// at the start.
     pub cluster_stars_max: u64,
     /// Whether stars that trade together are moved to one cluster.
     pub place_stars: bool,
@@ -70,7 +71,7 @@ pub struct Growth {
 impl Default for Growth {
     /// An epoch of 64 black holes, as many clusters as at the start, stars where their keys put them.
     fn default() -> Self {
-        Growth { epoch_black_holes: 64, clusters_max: None, cluster_stars_max: 1_000_000, place_stars: false }
+        Growth { epoch_black_holes: 64, clusters_max: None, cluster_stars_max: 100_000, place_stars: false }
     }
 }
 
@@ -289,6 +290,11 @@ impl Genesis {
     /// Star clusters at most.
     pub fn clusters_max(&self) -> u32 {
         self.growth.clusters_max.unwrap_or(self.clusters)
+    }
+
+    /// Whether clusters split and merge.
+    pub fn is_elastic(&self) -> bool {
+        self.clusters_max() > self.clusters
     }
 
     /// How the network changes as it lives.

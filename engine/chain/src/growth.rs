@@ -1,7 +1,8 @@
-//! When clusters split and merge, and when stars move: at the end of an epoch, by the stars that each cluster has and by their traffic.
+//! When clusters split and merge, and when stars move: at the end of an epoch, by its traffic.
 //!
-//! A cluster with more stars than its bound splits, while there may be more clusters. Where none does, the two with the fewest stars merge if they have
-//! half the bound together, while there may be fewer: the halves of a split have all of the bound, so nothing splits and merges in turn.
+//! A star is active in an epoch in which it initiates something that applies. A cluster with more active stars than its bound splits, while there may be more clusters.
+//! Where none does, the two with the fewest merge if they have half the bound together, while there may be fewer: the halves of a split have all of the bound, so
+//! the same load does not split and merge in turn.
 
 use crate::genesis::Genesis;
 use crate::keys::PublicKey;
@@ -17,16 +18,16 @@ pub struct Change {
     pub leaves: BTreeSet<u32>,
 }
 
-/// What the end of an epoch changes, if anything.
+/// What the end of an epoch changes, if anything; `active` are its active stars, each once.
 pub fn next_placement<'a>(
     genesis: &Genesis,
     now: &Placement,
-    stars: impl Iterator<Item = &'a PublicKey>,
+    active: impl Iterator<Item = &'a PublicKey>,
     traffic: Option<&Traffic>,
 ) -> Option<Change> {
     let mut change = Change { to: now.clone(), leaves: BTreeSet::new() };
-    if genesis.clusters_max() > genesis.clusters() {
-        change.resize(genesis, residents(now, stars));
+    if genesis.is_elastic() {
+        change.resize(genesis, residents(now, active));
     }
     if let Some(traffic) = traffic {
         let moves = change.to.moves(traffic, MoveLimits::default());
@@ -36,10 +37,10 @@ pub fn next_placement<'a>(
     (!change.leaves.is_empty()).then_some(change)
 }
 
-/// The stars of each live cluster.
-fn residents<'a>(placement: &Placement, stars: impl Iterator<Item = &'a PublicKey>) -> BTreeMap<u32, u64> {
+/// The active stars of each live cluster.
+fn residents<'a>(placement: &Placement, active: impl Iterator<Item = &'a PublicKey>) -> BTreeMap<u32, u64> {
     let mut residents: BTreeMap<u32, u64> = placement.live().into_iter().map(|cluster| (cluster, 0)).collect();
-    for star in stars {
+    for star in active {
         *residents.entry(placement.cluster_of(star)).or_default() += 1;
     }
     residents

@@ -103,11 +103,16 @@ impl Ledger {
     /// The ledger before the first black hole.
     pub fn new(genesis: &Genesis) -> Self {
         let mut ledger = Ledger::default();
-        for star in genesis.stars() {
-            let mut account = Account::new(star.balance);
-            account.digest = account.hash(&star.public_key);
-            ledger.commitment.add(&account.digest);
-            ledger.accounts.insert(star.public_key, account);
+        let stars = genesis.stars().iter().map(|star| (star.public_key, star.balance));
+        // A node has an account from the start, or it could not ask to join or leave: only who has one can start a transaction.
+        let nodes = genesis.nodes().iter().map(|node| (node.public_key, 0));
+        for (key, balance) in stars.chain(nodes) {
+            if !ledger.accounts.contains_key(&key) {
+                let mut account = Account::new(balance);
+                account.digest = account.hash(&key);
+                ledger.commitment.add(&account.digest);
+                ledger.accounts.insert(key, account);
+            }
         }
         ledger
     }
@@ -120,11 +125,6 @@ impl Ledger {
     /// Where a star's chain stands; the default for a star that was never touched.
     pub fn head(&self, star: &PublicKey) -> StarHead {
         self.accounts.get(star).map(|account| account.head).unwrap_or_default()
-    }
-
-    /// The stars that have an account.
-    pub fn stars(&self) -> impl Iterator<Item = &PublicKey> {
-        self.accounts.keys()
     }
 
     /// Accounts there are.

@@ -1,7 +1,7 @@
 //! Reading and auditing a node's log of black holes, without the node.
 
 use constellation_chain::{
-    BlackHole, BlackHoleError, Certificate, Genesis, Hash, Hasher, NetworkId, PublicKey, Reason, home_cluster,
+    BlackHole, BlackHoleError, Certificate, Genesis, Hash, Hasher, NetworkId, Reason, Transaction,
 };
 use constellation_protocol::{AuditError, Auditor, Compute};
 use constellation_storage::{LogError, Reader};
@@ -30,6 +30,10 @@ pub struct AuditReport {
     pub censored: BTreeMap<Reason, u64>,
     /// Forks proven.
     pub evidence: u64,
+    /// Clusters that stars belong to at the end.
+    pub clusters: u64,
+    /// The galaxy's validators at the end.
+    pub validators: u64,
     /// Hash of the last black hole.
     pub tip: Hash,
     /// State commitment after it.
@@ -94,6 +98,8 @@ pub fn audit_log(log_dir: &Path, genesis: &Genesis, compute: Arc<dyn Compute>) -
         applied: 0,
         censored: BTreeMap::new(),
         evidence: 0,
+        clusters: 0,
+        validators: 0,
         tip: genesis.hash(),
         state: auditor.ledger().state(),
         contents_digest: Hash::ZERO,
@@ -107,23 +113,28 @@ pub fn audit_log(log_dir: &Path, genesis: &Genesis, compute: Arc<dyn Compute>) -
             continue;
         }
         let (black_hole, certificate) = read_black_hole(&record, network)?;
+        let crosses = |transaction: &Transaction| {
+            let mut homes = transaction.halves().map(|(star, _)| auditor.home(star));
+            let first = homes.next();
+            homes.any(|home| Some(home) != first)
+        };
+        let cross_cluster = black_hole.transactions().filter(|transaction| crosses(transaction)).count() as u64;
         auditor.next(&black_hole, &certificate)?;
         digest.update(&black_hole.contents_digest().0);
         report.black_holes += 1;
         report.lsh_blocks += black_hole.lsh_blocks.len() as u64;
         report.evidence += black_hole.evidence.len() as u64;
-        for (transaction, reason) in black_hole.outcomes() {
+        report.cross_cluster += cross_cluster;
+        for (_, reason) in black_hole.outcomes() {
             report.transactions += 1;
-            let home = |star: &PublicKey| home_cluster(star, genesis.clusters());
-            let mut homes = transaction.halves().map(|(star, _)| home(star));
-            let first = homes.next();
-            report.cross_cluster += u64::from(homes.any(|home| Some(home) != first));
             match reason {
                 Some(reason) => *report.censored.entry(reason).or_default() += 1,
                 None => report.applied += 1,
             }
         }
     }
+    report.clusters = auditor.clusters().len() as u64;
+    report.validators = auditor.validators().len() as u64;
     report.tip = auditor.tip().1;
     report.state = auditor.ledger().state();
     report.contents_digest = digest.finish();

@@ -3,7 +3,9 @@
 use crate::config::Config;
 use crate::event::Compute;
 use crate::node::Node;
-use constellation_chain::{BlackHole, Certificate, Genesis, Hash, Ledger, SecretKey, SignedMessage};
+use constellation_chain::{
+    BlackHole, Certificate, Committee, Genesis, Hash, Ledger, PublicKey, SecretKey, SignedMessage,
+};
 use std::sync::Arc;
 
 /// Walks a chain, black hole by black hole.
@@ -50,6 +52,21 @@ impl Auditor {
     /// The ledger after that black hole.
     pub fn ledger(&self) -> &Ledger {
         self.node.ledger()
+    }
+
+    /// The validators that decide the next black hole.
+    pub fn validators(&self) -> &Committee {
+        self.node.validators()
+    }
+
+    /// The clusters that stars belong to, in rising order.
+    pub fn clusters(&self) -> Vec<u32> {
+        self.node.membership.homes.placement().live()
+    }
+
+    /// The cluster that a star belongs to, or is on its way to.
+    pub fn home(&self, star: &PublicKey) -> u32 {
+        self.node.membership.homes.cluster_of(star)
     }
 
     fn check_signatures(&self, black_hole: &BlackHole) -> Result<(), String> {

@@ -118,6 +118,11 @@ impl Cluster {
         self.certified.0 + 1
     }
 
+    /// Named rounds in which `key` has a seat.
+    pub fn seats_of(&self, key: &PublicKey) -> usize {
+        self.naming.values().filter(|naming| naming.committee.index_of(key).is_some()).count()
+    }
+
     pub fn naming(&self, round: u64) -> Option<&Arc<Naming>> {
         self.naming.get(&round)
     }

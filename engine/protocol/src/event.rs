@@ -248,6 +248,18 @@ pub struct NodeStatus {
     pub best_known_height: u64,
     /// State commitment.
     pub state: Hash,
+    /// Who is in the galaxy's committee.
+    pub validators: usize,
+    /// Whether this node is.
+    pub is_validator: bool,
+    /// Seats of this node in cluster rounds that are named and not final. One that has left can be switched off once it has none.
+    pub seats_open: usize,
+    /// Clusters that stars belong to.
+    pub clusters: usize,
+    /// Clusters that the load of the last epoch asks for: what an external scaler acts on.
+    pub clusters_wanted: usize,
+    /// Facilitators that these ask for.
+    pub facilitators_wanted: usize,
 }
 
 fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,7 +6,7 @@ use crate::node::{Node, Tip};
 use crate::proposal::{BeaconRound, GalaxyProposal, ROUNDS_AHEAD_OF_GALAXY, Stuck};
 use crate::round::{Round, Seat};
 use constellation_chain::{
-    BlackHole, BlackHolePlace, Certificate, Hash, LshHeader, Outcome, RoundId, SealedLshBlock, Tier,
+    BlackHole, BlackHolePlace, Certificate, Hash, LshBlock, LshHeader, RoundId, SealedLshBlock, Tier,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -294,6 +294,7 @@ impl Node {
         self.tip = Tip { height: header.height(), hash: header.hash(), beacon: header.beacon };
         for (sealed, outcomes) in black_hole.outcomes_by_block() {
             let (id, round) = (sealed.block.header.cluster(), sealed.block.header.round());
+            self.note_fill(&sealed.block);
             self.clusters[id as usize].accept(&sealed.block);
             // A star that has left the cluster since may have the same transaction waiting in its new one.
             for (transaction, reason) in &outcomes {
@@ -302,7 +303,7 @@ impl Node {
                     self.pools[home].settle_elsewhere(&transaction.id(), *reason);
                 }
             }
-            self.record_traffic(&outcomes);
+            self.activity.note(&outcomes);
             self.pools[id as usize].settle(outcomes.into_iter(), round);
             self.proofs.settle(&sealed.block.misconduct);
             self.retire(Tier::Cluster(id), round);
@@ -312,11 +313,6 @@ impl Node {
             self.pools[*id as usize].reopen();
             let voided = self.clusters[*id as usize].accepted.0;
             (0..ROUNDS_AHEAD_OF_GALAXY).for_each(|back| self.retire(Tier::Cluster(*id), voided - back));
-        }
-        if header.height().is_multiple_of(self.config.genesis.growth().epoch_black_holes)
-            && let Some(traffic) = &mut self.traffic
-        {
-            traffic.end_epoch(header.beacon);
         }
         self.succeed(succession);
         self.retire(Tier::Galaxy, header.height());
@@ -330,12 +326,12 @@ impl Node {
         self.galaxy.phase = Phase::Agreeing;
     }
 
-    fn record_traffic(&mut self, outcomes: &[Outcome<'_>]) {
-        let Some(traffic) = &mut self.traffic else { return };
-        for (transaction, _) in outcomes.iter().filter(|(_, reason)| reason.is_none()) {
-            if let Some(counterparty) = transaction.counterparty() {
-                traffic.record(transaction.initiator(), counterparty);
-            }
+    fn note_fill(&mut self, block: &LshBlock) {
+        let naming = self.clusters[block.header.cluster() as usize].naming(block.header.round());
+        if let Some(naming) = naming {
+            let clusters = naming.homes.placement().clusters();
+            let max_bytes = self.config.proposal_max_bytes(clusters) * naming.committee.len();
+            self.activity.note_fill(block.header.contents_len_bytes(), max_bytes);
         }
     }
 

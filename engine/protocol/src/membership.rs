@@ -7,8 +7,8 @@ use crate::event::NodeIndex;
 use crate::node::Node;
 use crate::proposal::ROUNDS_AHEAD_OF_GALAXY;
 use constellation_chain::{
-    Censored, Committee, Hash, Hasher, Homes, Kind, PublicKey, Roster, SealedLshBlock, Transaction, elect_facilitators,
-    next_placement,
+    Censored, Committee, Genesis, Hash, Hasher, Homes, KeySet, Kind, Outcome, PublicKey, Roster, SealedLshBlock,
+    Traffic, TrafficLimits, Transaction, elect_facilitators, next_placement,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,6 +54,58 @@ impl Membership {
     fn draw(&self, config: &Config, beacon: &Hash, cluster: u32, round: u64) -> Committee {
         let seats = config.genesis.cluster_facilitators();
         elect_facilitators(beacon, cluster, round, self.roster.candidates(), seats)
+    }
+}
+
+/// What the stars have done, as far as their clusters depend on it.
+pub(crate) struct Activity {
+    /// Who initiated something in this epoch, where clusters split and merge: bounded by what its black holes hold.
+    active: KeySet<PublicKey>,
+    counts_active: bool,
+    /// Bytes of transactions in LSH blocks, and the bytes that they could have held: of this epoch, and of the last.
+    filled: [(u64, u64); 2],
+    /// Who trades with whom, where stars are placed by it.
+    traffic: Option<Traffic>,
+}
+
+impl Activity {
+    pub fn new(genesis: &Genesis) -> Self {
+        let traffic = || Traffic::new(TrafficLimits::default(), genesis.hash());
+        Activity {
+            active: KeySet::default(),
+            counts_active: genesis.is_elastic(),
+            filled: [(0, 0); 2],
+            traffic: genesis.growth().place_stars.then(traffic),
+        }
+    }
+
+    /// Takes note of what an LSH block did.
+    pub fn note(&mut self, outcomes: &[Outcome<'_>]) {
+        if !self.counts_active && self.traffic.is_none() {
+            return;
+        }
+        for (transaction, _) in outcomes.iter().filter(|(_, reason)| reason.is_none()) {
+            if self.counts_active {
+                self.active.insert(transaction.initiator());
+            }
+            if let (Some(traffic), Some(counterparty)) = (&mut self.traffic, transaction.counterparty()) {
+                traffic.record(transaction.initiator(), counterparty);
+            }
+        }
+    }
+
+    /// Takes note of how full an LSH block is.
+    pub fn note_fill(&mut self, len_bytes: usize, max_bytes: usize) {
+        let [(filled, capacity), _] = &mut self.filled;
+        (*filled, *capacity) = (*filled + len_bytes as u64, *capacity + max_bytes as u64);
+    }
+
+    fn end_epoch(&mut self, beacon: Hash) {
+        self.filled = [(0, 0), self.filled[0]];
+        self.active.clear();
+        if let Some(traffic) = &mut self.traffic {
+            traffic.end_epoch(beacon);
+        }
     }
 }
 
@@ -112,6 +164,14 @@ impl Node {
         self.membership.homes.cluster_of(star) as usize
     }
 
+    /// Clusters whose blocks would be half full under the load of the last epoch; as many as at the start, at least.
+    pub(crate) fn clusters_wanted(&self) -> usize {
+        let [_, (filled, capacity)] = self.activity.filled;
+        let clusters = self.membership.homes.placement().live().len() as u64;
+        let wanted = if capacity == 0 { 0 } else { (2 * clusters * filled).div_ceil(capacity) };
+        wanted.max(u64::from(self.config.genesis.clusters())) as usize
+    }
+
     /// Everybody's first clusters and facilitators.
     pub(crate) fn first_clusters(config: &Config, membership: &Membership) -> Vec<Cluster> {
         let hash = config.genesis.hash();
@@ -147,9 +207,9 @@ impl Node {
         let genesis = &self.config.genesis;
         if hole.height.is_multiple_of(genesis.growth().epoch_black_holes) {
             roster.end_epoch();
-            let stars = self.ledger.stars();
+            let (active, traffic) = (self.activity.active.iter(), self.activity.traffic.as_ref());
             if homes.is_settled()
-                && let Some(change) = next_placement(genesis, homes.placement(), stars, self.traffic.as_ref())
+                && let Some(change) = next_placement(genesis, homes.placement(), active, traffic)
             {
                 let named = |cluster: u32| self.clusters[cluster as usize].accepted.0 + ROUNDS_AHEAD_OF_GALAXY;
                 homes.change(change.to, change.leaves, named);
@@ -177,6 +237,9 @@ impl Node {
         for id in self.clusters.len() as u32..self.membership.homes.placement().clusters() {
             self.clusters.push(Cluster::new(id));
             self.pools.push(Default::default());
+        }
+        if self.tip.height.is_multiple_of(self.config.genesis.growth().epoch_black_holes) {
+            self.activity.end_epoch(self.tip.beacon);
         }
         let (tip, homes) = (self.tip, &self.membership.homes);
         for (cluster, round, committee) in named {

@@ -10,7 +10,7 @@ use crate::event::{
 };
 use crate::galaxy::Galaxy;
 use crate::journal::JournalRecord;
-use crate::membership::{Directory, Membership};
+use crate::membership::{Activity, Directory, Membership};
 use crate::message::Message;
 use crate::misconduct::Proofs;
 use crate::offers::Offers;
@@ -19,8 +19,7 @@ use crate::round::{Round, RoundMessage, Seat};
 use crate::silence::Silence;
 use constellation_acs::JournalEntry;
 use constellation_chain::{
-    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Traffic, TrafficLimits,
-    Transaction,
+    BlackHole, COMMITTEE_MAX, Committee, Hash, Ledger, NetworkId, PublicKey, RoundId, Tier, Transaction,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,6 +28,9 @@ use std::sync::Arc;
 const TICK_US: u64 = 20_000;
 /// Without progress for this long, a node in the middle of a round asks its peers to say everything again.
 const STALLED_US: u64 = 500_000;
+/// Between two times that a node, whatever it does, asks a peer how far it is: one that missed the last black hole of a network that has gone quiet, or that
+/// is no validator and is told of none, learns of it so.
+const QUESTION_US: u64 = 500_000;
 /// A round's messages are not sent to the same peer again sooner than this.
 const RESEND_US: u64 = 200_000;
 /// A lone member's call into a round is heeded this long after the last round.
@@ -90,8 +92,7 @@ pub struct Node {
     pub(crate) network: NetworkId,
     pub(crate) directory: Directory,
     pub(crate) membership: Membership,
-    /// Who trades with whom, where stars are placed by it.
-    pub(crate) traffic: Option<Traffic>,
+    pub(crate) activity: Activity,
     pub(crate) now_us: u64,
     pub(crate) tip: Tip,
     pub(crate) ledger: Ledger,
@@ -116,6 +117,7 @@ pub struct Node {
     next_job: u64,
     next_tick_us: u64,
     next_status_us: u64,
+    next_question_us: u64,
     next_expire_us: u64,
     resent_us: HashMap<NodeIndex, u64>,
     halted: bool,
@@ -139,14 +141,13 @@ impl Node {
         let hash = genesis.hash();
         let membership = Membership::new(&config);
         let clusters = Node::first_clusters(&config, &membership);
-        let traffic = genesis.growth().place_stars.then(|| Traffic::new(TrafficLimits::default(), hash));
         Node {
             compute,
             public_key,
             network: genesis.network_id(),
             directory: Directory::new(&config),
             membership,
-            traffic,
+            activity: Activity::new(&genesis),
             now_us: 0,
             tip: Tip { height: 0, hash, beacon: hash },
             ledger: Ledger::new(&genesis),
@@ -169,6 +170,7 @@ impl Node {
             next_job: 0,
             next_tick_us: 0,
             next_status_us: 0,
+            next_question_us: QUESTION_US,
             next_expire_us: EXPIRE_US,
             resent_us: HashMap::new(),
             halted: false,
@@ -315,12 +317,17 @@ impl Node {
                 .iter()
                 .any(|cluster| cluster.rounds.contains_key(&cluster.current()) && is_late(cluster.progress_us))
             || self.silence.is_some();
-        // Nobody tells who is not a validator of black holes: it asks.
-        let stalled = stalled || self.validators().index_of(&self.public_key).is_none();
         if stalled && self.now_us >= self.next_status_us {
             self.next_status_us = self.now_us + STALLED_US;
             for peer in self.peers.connected().collect::<Vec<_>>() {
                 self.send_status(peer, true);
+            }
+        }
+        if self.now_us >= self.next_question_us {
+            self.next_question_us = self.now_us + QUESTION_US;
+            let connected: Vec<NodeIndex> = self.peers.connected().collect();
+            if !connected.is_empty() {
+                self.send_status(connected[(self.now_us / QUESTION_US) as usize % connected.len()], true);
             }
         }
     }
@@ -573,6 +580,12 @@ impl Node {
                 peers_connected: self.peers.connected_count(),
                 best_known_height: self.peers.best_height().max(self.tip.height),
                 state: self.ledger.state(),
+                validators: self.validators().len(),
+                is_validator: self.validators().index_of(&self.public_key).is_some(),
+                seats_open: self.clusters.iter().map(|cluster| cluster.seats_of(&self.public_key)).sum(),
+                clusters: self.membership.homes.placement().live().len(),
+                clusters_wanted: self.clusters_wanted(),
+                facilitators_wanted: self.clusters_wanted() * self.config.genesis.cluster_facilitators(),
             }),
         }
     }

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 const SECOND_US: u64 = 1_000_000;
 
 /// A network of several clusters, of so many seats each.
-fn clustered(seed: u64, nodes: usize, (clusters, seats): (u32, usize), stars: usize) -> Network {
-    Network::new(Options { seed, nodes, seats, clusters, stars }, engine())
+fn clustered(seed: u64, nodes: usize, clusters_and_seats: (u32, usize), stars: usize) -> Network {
+    Network::new(Options::new(seed, nodes, clusters_and_seats, stars), engine())
 }
 
 fn load(network: &mut Network, stars: &mut Stars, transfers: usize, gap_us: u64) {

@@ -30,7 +30,7 @@ pub fn engine() -> Arc<dyn Compute> {
 
 /// A network of so many nodes, of which `seats` are a round's facilitators.
 pub fn network(seed: u64, nodes: usize, seats: usize, stars: usize) -> Network {
-    Network::new(Options { seed, nodes, seats, clusters: 1, stars }, engine())
+    Network::new(Options::new(seed, nodes, (1, seats), stars), engine())
 }
 
 /// All logs hold and agree, and nobody honest contradicted itself or was blamed.

@@ -9,6 +9,19 @@ use constellation_protocol::Auditor;
 use super::network::Network;
 use super::watch::Violation;
 
+/// How often who takes part changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Clusters that were added.
+    pub splits: u64,
+    /// Clusters that were taken away.
+    pub merges: u64,
+    /// Clusters that got other facilitators because theirs made no block.
+    pub elected_anew: u64,
+    /// Times that there were other validators.
+    pub validators: u64,
+}
+
 impl Network {
     /// Ids that applied in a node's log.
     pub fn applied(&self, index: usize) -> BTreeSet<Hash> {
@@ -30,18 +43,25 @@ impl Network {
         Auditor::new(self.genesis.clone(), self.compute.clone())
     }
 
-    /// All nodes' logs hold from the first byte, and agree as far as they go.
+    /// All nodes' logs hold from the first byte, and agree as far as they go. Tells what changed in them.
     ///
     /// # Errors
     /// The first that does not.
-    pub fn check_logs(&self) -> Result<(), Violation> {
+    pub fn check_logs(&self) -> Result<Changes, Violation> {
         let longest = (0..self.disks.len()).max_by_key(|&index| self.height(index)).unwrap_or_default();
         let reference = &self.disks[longest].log;
         let mut auditor = self.auditor();
+        let mut changes = Changes::default();
         for (black_hole, certificate) in reference {
+            let before = (auditor.clusters(), auditor.validators().clone());
             auditor
                 .next(black_hole, certificate)
                 .map_err(|error| Violation::BadLog { node: longest, why: error.to_string() })?;
+            let live = auditor.clusters();
+            changes.splits += live.iter().filter(|cluster| !before.0.contains(cluster)).count() as u64;
+            changes.merges += before.0.iter().filter(|cluster| !live.contains(cluster)).count() as u64;
+            changes.elected_anew += black_hole.reelected.len() as u64;
+            changes.validators += u64::from(*auditor.validators() != before.1);
         }
         for (index, disk) in self.disks.iter().enumerate() {
             let differs = |((one, _), (other, _)): (&(Arc<BlackHole>, _), &(Arc<BlackHole>, _))| {
@@ -49,6 +69,29 @@ impl Network {
             };
             if let Some(place) = disk.log.iter().zip(reference).position(differs) {
                 return Err(Violation::Fork { one: index, other: longest, height: place + 1 });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// No star ever had two clusters: where its transactions change from one to another, the last block of the old one was in a black hole before
+    /// the first of the new one was named.
+    ///
+    /// # Errors
+    /// The first star that had.
+    pub fn check_owners(&self) -> Result<(), Violation> {
+        let longest = (0..self.disks.len()).max_by_key(|&index| self.height(index)).unwrap_or_default();
+        // Of each star: the cluster that served it last, and when that block was accepted.
+        let mut owners: BTreeMap<PublicKey, (u32, u64)> = BTreeMap::new();
+        for (black_hole, _) in &self.disks[longest].log {
+            for sealed in &black_hole.lsh_blocks {
+                let (cluster, named_at) = (sealed.block.header.cluster(), sealed.block.header.black_hole_height());
+                for star in sealed.block.transactions.iter().map(|transaction| transaction.initiator()) {
+                    let before = owners.insert(star, (cluster, black_hole.header.height()));
+                    if before.is_some_and(|(owner, accepted_at)| owner != cluster && accepted_at > named_at) {
+                        return Err(Violation::TwoOwners { star, height: black_hole.header.height() });
+                    }
+                }
             }
         }
         Ok(())

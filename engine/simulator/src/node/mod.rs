@@ -1,6 +1,7 @@
 //! Whole nodes in virtual time: [`Network`] runs [`constellation_protocol::Node`]s with disks that survive kills, over links that keep order
 //! and take a random time; [`Stars`] are its clients; a [`Scenario`] puts an adversary against them and checks what must hold.
 
+mod churn;
 mod deceit;
 mod logs;
 mod network;
@@ -10,6 +11,7 @@ mod stars;
 mod watch;
 
 pub use deceit::Deceit;
+pub use logs::Changes;
 pub use network::{Disk, Network, Options};
 pub use scenario::{Adversary, Outcome, Report, Scenario};
 pub use sent::Sent;

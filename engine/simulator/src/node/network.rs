@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use constellation_acs::Message as SubsetMessage;
 use constellation_chain::{
-    BlackHole, COMMITTEE_MAX, Certificate, Genesis, GenesisNode, GenesisStar, Hash, Offer, PublicKey, Reason,
-    SecretKey, StarHead, Tier, Transaction,
+    BlackHole, COMMITTEE_MAX, Certificate, Genesis, GenesisNode, GenesisStar, Growth, Hash, Kind, Offer, PublicKey,
+    Reason, SecretKey, StarHead, Tier, Transaction,
 };
 use constellation_protocol::{
     Action, Admission, Answer, Compute, Config, Event, Fault, JournalRecord, Message, Node, NodeIndex, NodeStatus,
@@ -43,6 +43,17 @@ pub struct Options {
     pub clusters: u32,
     /// Stars with a million each.
     pub stars: usize,
+    /// Nodes that stand by at the start, the last ones.
+    pub standby: usize,
+    /// How the network changes.
+    pub growth: Growth,
+}
+
+impl Options {
+    /// A network in which nobody stands by and clusters stay as they are.
+    pub fn new(seed: u64, nodes: usize, (clusters, seats): (u32, usize), stars: usize) -> Self {
+        Options { seed, nodes, seats, clusters, stars, standby: 0, growth: Growth::default() }
+    }
 }
 
 /// What survives a kill.
@@ -113,13 +124,17 @@ pub struct Network {
 impl Network {
     /// A network with all nodes up.
     pub fn new(options: Options, compute: Arc<dyn Compute>) -> Self {
-        let Options { seed, nodes: count, seats, clusters, stars } = options;
+        let Options { seed, nodes: count, seats, clusters, stars, standby, growth } = options;
         let keys: Vec<SecretKey> = (0..count).map(|index| SecretKey::from_seed([100 + index as u8; 32])).collect();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 7000));
-        let nodes = keys.iter().map(|key| GenesisNode::new(key.public_key(), address)).collect();
+        let node = |(index, key): (usize, &SecretKey)| GenesisNode {
+            standby: index + standby >= count,
+            ..GenesisNode::new(key.public_key(), address)
+        };
+        let nodes = keys.iter().enumerate().map(node).collect();
         let stars = (0..stars).map(|star| GenesisStar { public_key: star_key(star).public_key(), balance: 1_000_000 });
         let genesis = Genesis::new("simulation", seats, nodes, stars.collect())
-            .and_then(|genesis| genesis.with_clusters(clusters))
+            .and_then(|genesis| genesis.with_clusters(clusters)?.with_growth(growth))
             .expect("a genesis of distinct keys");
         let mut network = Network {
             chance: Chance::new(seed),
@@ -506,6 +521,12 @@ impl Network {
     ) -> Arc<Transaction> {
         let offer = Offer::transfer(self.genesis.network_id(), &star_key(from), at, star_key(to).public_key(), amount);
         Arc::new(offer.countersign(&star_key(to), to_at).expect("its own counterparty countersigns it"))
+    }
+
+    /// What node `index` asks for, its chain standing there.
+    pub fn request(&self, index: usize, kind: Kind, at: StarHead) -> Arc<Transaction> {
+        let request = Transaction::one_sided(kind, self.genesis.network_id(), &self.keys[index], at, b"");
+        Arc::new(request.expect("a request is one-sided"))
     }
 
     /// From submission to the first log, of every transaction that is in one, in microseconds.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use constellation_protocol::Compute;
 
+use super::churn::{self, Requests};
 use super::deceit::Deceit;
+use super::logs::Changes;
 use super::network::{Network, Options};
 use super::stars::Stars;
 use super::watch::Violation;
@@ -30,13 +32,15 @@ crate::scenario::adversaries! {
     Lies = "lies": "faulty nodes change votes, payloads, signatures, heights and blocks",
     Spoilers = "spoilers": "faulty nodes propose transactions and certificates that do not verify",
     Flood = "flood": "faulty nodes speak up to 10,000 rounds ahead",
+    Resize = "resize": "clusters split and merge as stars come and go; now and then nodes are killed or cut off meanwhile",
+    Churn = "churn": "validators leave, two in five at once, some go down, and they join again, while clusters split and nodes are cut off",
     Mixed = "mixed": "each faulty node, kills and partitions by chance, from all of the above",
 }
 
 impl Adversary {
     /// Whether it kills or cuts off honest nodes: faulty ones besides may be more than the protocol bears.
     pub fn hurts_honest_nodes(self) -> bool {
-        matches!(self, Self::Kills | Self::MassKill | Self::LostJournal | Self::Partition)
+        matches!(self, Self::Kills | Self::MassKill | Self::LostJournal | Self::Partition | Self::Resize | Self::Churn)
     }
 }
 
@@ -69,6 +73,8 @@ pub struct Report {
     pub faults: u64,
     /// Kills.
     pub kills: u64,
+    /// Who took part, and how that changed.
+    pub changes: Changes,
 }
 
 impl Scenario {
@@ -76,19 +82,32 @@ impl Scenario {
     pub fn run(&self, compute: Arc<dyn Compute>) -> Outcome {
         let (seed, nodes) = (self.seed(), self.nodes());
         let clusters = 1 + (seed % CLUSTERS) as u32;
-        let options = Options { seed, nodes, seats: nodes, clusters, stars: STARS };
-        let mut run =
-            Run { scenario: *self, network: Network::new(options, compute), stars: Stars::new(STARS), kills: 0 };
+        let fixed = Options::new(seed, nodes, (clusters, nodes), STARS);
+        let options = match self.adversary() {
+            Adversary::Resize => churn::resizing(fixed),
+            Adversary::Churn => churn::churning(fixed),
+            _ => fixed,
+        };
+        let mut run = Run {
+            scenario: *self,
+            network: Network::new(options, compute),
+            stars: Stars::new(STARS),
+            requests: Requests::new(nodes),
+            kills: 0,
+            changes: Changes::default(),
+        };
         let violation = run.run().err();
         Outcome { report: run.report(), violation }
     }
 }
 
-struct Run {
+pub(super) struct Run {
     scenario: Scenario,
-    network: Network,
-    stars: Stars,
+    pub network: Network,
+    pub stars: Stars,
+    pub requests: Requests,
     kills: u64,
+    changes: Changes,
 }
 
 impl Run {
@@ -98,7 +117,7 @@ impl Run {
         let (nodes, faulty, adversary) = (self.scenario.nodes(), self.scenario.faulty(), self.scenario.adversary());
         self.trouble(adversary);
         let goes_on =
-            !matches!(adversary, Adversary::Kills | Adversary::MassKill | Adversary::Partition | Adversary::Mixed);
+            adversary == Adversary::LostJournal || !adversary.hurts_honest_nodes() && adversary != Adversary::Mixed;
         if goes_on && self.network.latencies_us().len() == 0 {
             return Err(Violation::Standstill { faulty, nodes });
         }
@@ -120,6 +139,8 @@ impl Run {
                 | Adversary::MassKill
                 | Adversary::LostJournal
                 | Adversary::Partition
+                | Adversary::Resize
+                | Adversary::Churn
                 | Adversary::Mixed => &ANY,
             };
             let deceit = self.network.chance.pick(choices);
@@ -141,6 +162,8 @@ impl Run {
             Adversary::MassKill => (0..2).for_each(|_| self.kill_all_but_one()),
             Adversary::LostJournal => self.lose_journals(),
             Adversary::Partition => self.partition(),
+            Adversary::Resize => self.resize(),
+            Adversary::Churn => self.churn(),
             Adversary::Mixed => {
                 for _ in 0..3 {
                     match self.network.chance.below(4) {
@@ -154,7 +177,7 @@ impl Run {
         }
     }
 
-    fn kill_some(&mut self) {
+    pub fn kill_some(&mut self) {
         self.load(TRANSFERS / 6);
         let honest = self.network.honest_up();
         let count = 1 + self.network.chance.index(honest.len());
@@ -169,7 +192,7 @@ impl Run {
         self.kill_for_a_while(victims);
     }
 
-    fn kill_for_a_while(&mut self, victims: Vec<usize>) {
+    pub fn kill_for_a_while(&mut self, victims: Vec<usize>) {
         for &victim in &victims {
             self.kills += 1;
             self.network.kill(victim);
@@ -196,7 +219,7 @@ impl Run {
         }
     }
 
-    fn partition(&mut self) {
+    pub fn partition(&mut self) {
         self.load(TRANSFERS / 3);
         let side = self.network.chance.half(self.scenario.nodes());
         self.network.cut(side);
@@ -210,18 +233,22 @@ impl Run {
         let honest = self.network.honest_up();
         for _ in 0..PEACE_ROUNDS {
             self.network.run(3 * SECOND_US);
-            if honest.iter().all(|&node| self.stars.all_applied(&self.network, node)) {
+            let requests_applied = honest.iter().all(|&node| self.requests.all_applied(&self.network, node));
+            if requests_applied && honest.iter().all(|&node| self.stars.all_applied(&self.network, node)) {
                 break;
             }
             self.stars.resend(&mut self.network);
+            self.requests.resend(&mut self.network);
         }
         if let Some(violation) = self.network.violation() {
             return Err(violation.clone());
         }
-        self.network.check_logs()?;
+        self.changes = self.network.check_logs()?;
+        self.network.check_owners()?;
         for node in honest {
             let applied = self.network.applied(node);
-            let missing = self.stars.sent.iter().filter(|transaction| !applied.contains(&transaction.id())).count();
+            let sent = self.stars.sent.iter().chain(&self.requests.sent);
+            let missing = sent.filter(|transaction| !applied.contains(&transaction.id())).count();
             if missing > 0 {
                 return Err(Violation::Stuck { node, missing, waited_s: 3 * PEACE_ROUNDS });
             }
@@ -244,6 +271,7 @@ impl Run {
             bytes: self.network.sent.bytes,
             faults: self.network.faults.len() as u64,
             kills: self.kills,
+            changes: self.changes,
         }
     }
 }

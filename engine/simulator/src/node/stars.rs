@@ -28,7 +28,12 @@ impl Stars {
 
     /// One random transfer to one random node that is up and honest.
     pub fn send_one(&mut self, network: &mut Network) {
-        let from = network.chance.index(self.heads.len());
+        self.send_one_of(network, self.heads.len());
+    }
+
+    /// The same from one of the first `active` stars.
+    pub fn send_one_of(&mut self, network: &mut Network, active: usize) {
+        let from = network.chance.index(active);
         let to = (from + 1 + network.chance.index(self.heads.len() - 1)) % self.heads.len();
         let doors = network.honest_up();
         let transaction = network.transfer((from, self.heads[from]), (to, self.heads[to]), 1);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use constellation_acs::{JournalEntry, Message as SubsetMessage};
-use constellation_chain::{Hash, Share, Tier};
+use constellation_chain::{Hash, PublicKey, Share, Tier};
 use constellation_protocol::{JournalRecord, Message};
 
 use crate::said::Said;
@@ -58,6 +58,14 @@ pub enum Violation {
         other: usize,
         /// Where.
         height: usize,
+    },
+    /// Two clusters that could order what one star initiates.
+    #[error("star {star} had two clusters at height {height}")]
+    TwoOwners {
+        /// Whose.
+        star: PublicKey,
+        /// Height of the later cluster's block.
+        height: u64,
     },
     /// A log that does not hold.
     #[error("the log of node {node} does not hold: {why}")]

@@ -95,6 +95,8 @@ impl Display for Report {
             writeln!(formatter, "censored         {count} ({reason})")?;
         }
         writeln!(formatter, "evidence         {}", audit.evidence)?;
+        writeln!(formatter, "clusters         {}", audit.clusters)?;
+        writeln!(formatter, "validators       {}", audit.validators)?;
         writeln!(formatter, "tip              {}", audit.tip)?;
         writeln!(formatter, "state            {}", audit.state)?;
         writeln!(formatter, "contents digest  {}", audit.contents_digest)?;

@@ -98,6 +98,11 @@ struct Row {
     bytes_mean: f64,
     faults_mean: f64,
     kills_mean: f64,
+    /// Of all runs: clusters that split, merged, and got other facilitators; changes of the validators.
+    splits: u64,
+    merges: u64,
+    elected_anew: u64,
+    validator_changes: u64,
 }
 
 impl Row {
@@ -121,6 +126,10 @@ impl Row {
             bytes_mean: mean(|report| report.bytes),
             faults_mean: mean(|report| report.faults),
             kills_mean: mean(|report| report.kills),
+            splits: sum(|report| report.changes.splits),
+            merges: sum(|report| report.changes.merges),
+            elected_anew: sum(|report| report.changes.elected_anew),
+            validator_changes: sum(|report| report.changes.validators),
         }
     }
 }
