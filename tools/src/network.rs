@@ -1,7 +1,7 @@
 //! Making networks: a genesis, and the data directories of its nodes.
 
 use crate::exit::{Exit, Failure};
-use constellation_chain::{Genesis, GenesisNode, GenesisStar, SecretKey, UNITS_PER_NOOS};
+use constellation_chain::{Genesis, GenesisNode, GenesisStar, Growth, SecretKey, UNITS_PER_NOOS};
 use constellation_node::{DataDir, NodeConfig, create_journal, new_key, write_new_key};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -54,12 +54,53 @@ impl NewNode {
     }
 }
 
-/// The genesis of a new network over `nodes`. All of them are facilitators of every cluster: a smaller committee would bear fewer faults than the galaxy, and until
+/// What a new network is like.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Shape {
+    /// Star clusters, 1 to 256: each orders what its own stars initiate, and the galaxy orders the clusters
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256), value_name = "N")]
+    pub clusters: u32,
+    /// Star clusters at most, where those with too many stars split [default: as many as --clusters]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256), value_name = "N")]
+    pub clusters_max: Option<u32>,
+    /// Stars of a cluster that initiate something in an epoch: with more it splits, and two with half as many together merge
+    #[arg(long, default_value_t = Growth::default().cluster_stars_max, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    pub cluster_stars_max: u64,
+    /// Black holes of an epoch: at its end validators come and go, clusters split and merge
+    #[arg(long, default_value_t = Growth::default().epoch_black_holes, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    pub epoch: u64,
+    /// Validators at least: who leaves then stays until another joins
+    #[arg(long, default_value_t = Growth::default().validators_min as u16, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    pub validators_min: u16,
+    /// Nodes that are no validators until they join, the last ones
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub standby: u16,
+    /// Move stars that trade together to one cluster
+    #[arg(long)]
+    pub place_stars: bool,
+}
+
+impl Shape {
+    fn growth(&self) -> Growth {
+        Growth {
+            epoch_black_holes: self.epoch,
+            validators_min: self.validators_min.into(),
+            clusters_max: self.clusters_max,
+            cluster_stars_max: self.cluster_stars_max,
+            place_stars: self.place_stars,
+        }
+    }
+}
+
+/// The genesis of a new network over `nodes`. All validators are facilitators of every cluster: a smaller committee would bear fewer faults than the galaxy, and until
 /// the safety gate of the election computes by how much, no tool makes one.
-pub fn new_genesis(name: &str, nodes: &[NewNode], clusters: u32, stars: Vec<GenesisStar>) -> Result<Genesis, Failure> {
-    let in_genesis = nodes.iter().map(NewNode::in_genesis).collect();
-    Genesis::new(name, nodes.len(), in_genesis, stars)
-        .and_then(|genesis| genesis.with_clusters(clusters))
+pub fn new_genesis(name: &str, nodes: &[NewNode], shape: &Shape, stars: Vec<GenesisStar>) -> Result<Genesis, Failure> {
+    let validators = nodes.len().saturating_sub(shape.standby.into());
+    let in_genesis =
+        |(index, node): (usize, &NewNode)| GenesisNode { standby: index >= validators, ..node.in_genesis() };
+    // A committee as large as there are validators, also when those that stand by have joined.
+    Genesis::new(name, validators.max(1), nodes.iter().enumerate().map(in_genesis).collect(), stars)
+        .and_then(|genesis| genesis.with_clusters(shape.clusters)?.with_growth(shape.growth()))
         .map_err(|error| Failure::new(Exit::BadInput, error))
 }
 

@@ -114,6 +114,7 @@ fn a_forged_black_hole_is_named_by_its_height() {
         state: Hash::ZERO,
         beacon: Hash::ZERO,
         facilitators: Hash::ZERO,
+        reelected: Vec::new(),
     };
     let application = Application { censored: Vec::new(), evidence: Vec::new(), applied: 0 };
     let forged = BlackHole::fold(place, Vec::new(), application);

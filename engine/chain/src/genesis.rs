@@ -7,6 +7,7 @@
 //!
 //! [growth]                        # how the network changes as it lives; what is left out is as here
 //! epoch_black_holes = 64          # validators and clusters change at heights that this divides
+//! validators_min = 4              # who leaves when there are no more than so many stays until another joins; at most the nodes
 //! clusters_max = 1                # a cluster with too many active stars splits, up to so many; the number of `clusters` where it is left out
 //! cluster_stars_max = 100000      # stars of one cluster that initiate something in an epoch
 //! place_stars = false             # whether stars that trade together are moved to one cluster
@@ -59,6 +60,8 @@ impl GenesisNode {
 pub struct Growth {
     /// Validators and clusters change at heights that this divides.
     pub epoch_black_holes: u64,
+    /// Validators that there are at least.
+    pub validators_min: usize,
     /// Clusters that there may be, by splits of those with too many active stars; as many as at the start where it is `None`.
     pub clusters_max: Option<u32>,
     /// Stars of a cluster that initiate something in an epoch: above this it splits. Two that have half as many together merge, down to the number
@@ -69,9 +72,15 @@ pub struct Growth {
 }
 
 impl Default for Growth {
-    /// An epoch of 64 black holes, as many clusters as at the start, stars where their keys put them.
+    /// An epoch of 64 black holes, four validators at least, as many clusters as at the start, stars where their keys put them.
     fn default() -> Self {
-        Growth { epoch_black_holes: 64, clusters_max: None, cluster_stars_max: 100_000, place_stars: false }
+        Growth {
+            epoch_black_holes: 64,
+            validators_min: 4,
+            clusters_max: None,
+            cluster_stars_max: 100_000,
+            place_stars: false,
+        }
     }
 }
 
@@ -163,7 +172,7 @@ pub enum GenesisError {
         /// Seats of each.
         seats: usize,
     },
-    /// An epoch without a black hole, or a cluster without stars.
+    /// An epoch without a black hole, a cluster without stars, a galaxy without validators.
     #[error("genesis file: growth.{0} = 0: use 1 or more")]
     Zero(&'static str),
     /// A key named twice.
@@ -222,6 +231,9 @@ impl Genesis {
         if growth.cluster_stars_max == 0 {
             return Err(GenesisError::Zero("cluster_stars_max"));
         }
+        if growth.validators_min == 0 {
+            return Err(GenesisError::Zero("validators_min"));
+        }
         match growth.clusters_max {
             Some(most) if !(clusters..=clusters_max(seats)).contains(&most) => {
                 Err(GenesisError::ClustersMax { most, clusters, seats })
@@ -249,8 +261,9 @@ impl Genesis {
         hasher.update(&(self.network.len() as u64).to_le_bytes()).update(self.network.as_bytes());
         hasher.update(&(self.cluster_facilitators as u64).to_le_bytes());
         hasher.update(&self.clusters.to_le_bytes());
-        let Growth { epoch_black_holes, cluster_stars_max, place_stars, .. } = self.growth;
-        hasher.update(&epoch_black_holes.to_le_bytes()).update(&self.clusters_max().to_le_bytes());
+        let Growth { epoch_black_holes, validators_min, cluster_stars_max, place_stars, .. } = self.growth;
+        hasher.update(&epoch_black_holes.to_le_bytes()).update(&(validators_min as u64).to_le_bytes());
+        hasher.update(&self.clusters_max().to_le_bytes());
         hasher.update(&cluster_stars_max.to_le_bytes()).update(&[u8::from(place_stars)]);
         hasher.update(&(self.nodes.len() as u64).to_le_bytes());
         for node in &self.nodes {

@@ -2,7 +2,7 @@
 //! alone, by what black holes hold, so that everybody computes the same.
 //!
 //! **Joining and leaving.** A listed node asks with a one-sided transaction, [`Kind::Join`] or [`Kind::Leave`]; what it asked for last counts, from
-//! the next epoch on. There are never fewer validators than a cluster has seats: who leaves then stays until somebody joins.
+//! the next epoch on. There are never fewer validators than the genesis says: who leaves then stays until somebody joins.
 //!
 //! **Sleep.** A validator that had [`SEATS_MIN`] seats or more in an epoch, and whose proposal is in no LSH block of it, is not drawn for an epoch; after
 //! the second such epoch in a row for two, then four, up to [`ASLEEP_MAX`]. It stays a validator: an adversary that holds honest nodes' messages
@@ -26,6 +26,8 @@ const ASLEEP_MAX: u32 = 16;
 pub struct Roster {
     /// In the order of the genesis.
     nodes: Vec<Member>,
+    validators_min: usize,
+    /// Seats of a cluster, if there are so many validators.
     facilitators: usize,
     validators: Committee,
     candidates: Vec<PublicKey>,
@@ -51,6 +53,8 @@ impl Roster {
         let validators = genesis.validators();
         Roster {
             nodes: genesis.nodes().iter().map(|node| member(node.public_key, !node.standby)).collect(),
+            // A galaxy that begins smaller may stay so.
+            validators_min: genesis.growth().validators_min.min(validators.len()),
             facilitators: genesis.cluster_facilitators(),
             candidates: validators.members().to_vec(),
             validators,
@@ -62,7 +66,7 @@ impl Roster {
         &self.validators
     }
 
-    /// Who can be drawn as facilitator; never fewer than there are seats.
+    /// Who can be drawn as facilitator: no fewer than a cluster has seats, or all validators.
     pub fn candidates(&self) -> &[PublicKey] {
         &self.candidates
     }
@@ -119,7 +123,7 @@ impl Roster {
     /// Those who want to be; and of those who leave, as many as are still needed.
     fn next_validators(&self) -> Vec<PublicKey> {
         let wanting = self.nodes.iter().filter(|member| member.wants).count();
-        let mut missing = self.facilitators.saturating_sub(wanting);
+        let mut missing = self.validators_min.saturating_sub(wanting);
         let is_validator = |key: &PublicKey| self.validators.index_of(key).is_some();
         let stays = |member: &&Member| {
             let needed = !member.wants && missing > 0 && is_validator(&member.key);
@@ -160,14 +164,16 @@ mod tests {
         SecretKey::from_seed([node; 32])
     }
 
-    /// Nodes of which the last stand by.
+    /// Nodes of which the last stand by, three of them validators at least.
     fn roster(nodes: u8, standby: u8, seats: usize) -> Roster {
         let address = "127.0.0.1:1".parse().unwrap();
         let node = |node| GenesisNode {
             standby: node >= nodes - standby,
             ..GenesisNode::new(key(node).public_key(), address)
         };
-        Roster::new(&Genesis::new("a", seats, (0..nodes).map(node).collect(), vec![]).unwrap())
+        let growth = crate::Growth { validators_min: 3, ..Default::default() };
+        let genesis = Genesis::new("a", seats, (0..nodes).map(node).collect(), vec![]).unwrap();
+        Roster::new(&genesis.with_growth(growth).unwrap())
     }
 
     fn asks(roster: &mut Roster, node: u8, kind: Kind) {

@@ -256,11 +256,12 @@ impl RunningNode {
     ) -> Result<Self, NodeError> {
         let engine = VerifyEngine::configured(&config, data_dir.gpu_cache_path())?;
         let (genesis, key) = (data_dir.genesis()?, data_dir.key()?);
-        if genesis.cluster_facilitators() < genesis.nodes().len() {
+        let validators = genesis.validators().len();
+        if genesis.cluster_facilitators() < validators {
             tracing::warn!(
                 facilitators = genesis.cluster_facilitators(),
-                nodes = genesis.nodes().len(),
-                "the genesis seats fewer facilitators than there are nodes: the network bears only the faults that such a committee does"
+                validators,
+                "the genesis seats fewer facilitators than there are validators: the network bears only the faults that such a committee does"
             );
         }
         let network_id = genesis.network_id();

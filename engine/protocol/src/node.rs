@@ -238,11 +238,14 @@ impl Node {
             Event::Disconnected(peer) => self.peers.disconnect(peer),
             Event::Message { from, bytes } => self.take_message(from, &bytes),
             Event::Submit { ticket, transactions } => {
-                let admissions = self.admit(transactions);
+                // Who sends again sees no progress: those who could make some may have lost what they were told.
+                let admissions = self.admit(transactions, |admission| {
+                    matches!(admission, crate::Admission::Admitted | crate::Admission::Known)
+                });
                 self.out.push(Action::Submitted { ticket, admissions });
             }
             Event::Gossiped(transactions) => {
-                self.admit(transactions);
+                self.admit(transactions, |admission| admission == crate::Admission::Admitted);
             }
             Event::Offer { ticket, offer } => {
                 let admission = self.offers.admit(offer.clone(), &self.ledger, &self.config, self.now_us);
@@ -526,7 +529,12 @@ impl Node {
         }
     }
 
-    fn admit(&mut self, transactions: Vec<Arc<Transaction>>) -> Vec<crate::Admission> {
+    /// Takes transactions into the pools, and passes on those whose admission `is_news`.
+    fn admit(
+        &mut self,
+        transactions: Vec<Arc<Transaction>>,
+        is_news: impl Fn(crate::Admission) -> bool,
+    ) -> Vec<crate::Admission> {
         let homes: Vec<usize> = transactions.iter().map(|transaction| self.home(&transaction.initiator())).collect();
         let mut by_home: BTreeMap<usize, Vec<&Arc<Transaction>>> = BTreeMap::new();
         for (transaction, home) in transactions.iter().zip(&homes) {
@@ -537,16 +545,16 @@ impl Node {
         }
         let limits = Limits::new(&self.config, self.pools.len());
         let mut admissions = Vec::with_capacity(transactions.len());
-        let mut fresh = Vec::with_capacity(transactions.len());
+        let mut news = Vec::with_capacity(transactions.len());
         for (transaction, home) in transactions.into_iter().zip(homes) {
             let admission = self.pools[home].admit(transaction.clone(), &self.ledger, &limits, self.now_us);
-            if admission == crate::Admission::Admitted {
-                fresh.push(transaction);
+            if is_news(admission) {
+                news.push(transaction);
             }
             admissions.push(admission);
         }
-        if !fresh.is_empty() {
-            self.out.push(Action::Gossip(fresh));
+        if !news.is_empty() {
+            self.out.push(Action::Gossip(news));
         }
         admissions
     }

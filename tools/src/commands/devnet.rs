@@ -1,17 +1,17 @@
 //! `devnet`: a whole constellation on this machine, under load, with a report.
 
 use crate::backend::BackendArgs;
-use crate::devnet::chaos::{Accidents, At, CHAOS_GAP_MIN, parse_duration};
+use crate::devnet::chaos::{At, CHAOS_GAP_MIN, Plan, What, parse_duration};
 use crate::devnet::check::check_logs;
 use crate::devnet::nodes::{Nodes, Settings};
 use crate::devnet::report::{DevnetReport, StageCores};
 use crate::devnet::work::Work;
 use crate::exit::{Exit, Failure, help, note};
 use crate::load::{Load, LoadOptions, LoadProgress, LoadReport, star_keys};
-use crate::network::STAR_BALANCE;
+use crate::network::{STAR_BALANCE, Shape};
 use crate::output::Output;
 use crate::signals::StopSignal;
-use constellation_chain::GenesisStar;
+use constellation_chain::{GenesisStar, Kind};
 use constellation_node::JournalSync;
 use constellation_node::api::Client;
 use constellation_simulator::scenario::faulty_max;
@@ -34,6 +34,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
     "constellation devnet",
     "constellation devnet --nodes 7 --rate 2000 --duration 30s --json",
     "constellation devnet --clusters 4 --nodes 8 --rate 2000",
+    "constellation devnet --nodes 5 --standby 1 --join 4@3s --leave 0@8s",
+    "constellation devnet --clusters-max 4 --cluster-stars-max 1000 --place-stars",
     "constellation devnet --processes --duration 60s --kill 2@15s --restart 2@30s",
     "constellation devnet --processes --duration 200s --rate 1000 --chaos 100 --seed 7",
 ], &[Exit::CheckFailed, Exit::Machine]))]
@@ -41,9 +43,8 @@ pub struct Args {
     /// Nodes, 1 to 32
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     nodes: u16,
-    /// Star clusters, 1 to 64: each orders what its own stars initiate, and the galaxy orders the clusters
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    clusters: u32,
+    #[command(flatten)]
+    shape: Shape,
     /// Stars that trade, 2 to 100000
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     stars: u32,
@@ -73,6 +74,12 @@ pub struct Args {
     /// Start a killed node again, as in 2@30s (with --processes; can be repeated)
     #[arg(long, value_name = "NODE@TIME", requires = "processes")]
     restart: Vec<At>,
+    /// Have a node leave the galaxy, as in 2@5s; it goes on running, as one that is no validator (can be repeated)
+    #[arg(long, value_name = "NODE@TIME")]
+    leave: Vec<At>,
+    /// Have a node join it, again or, if it stands by, for the first time (can be repeated)
+    #[arg(long, value_name = "NODE@TIME")]
+    join: Vec<At>,
     /// Kill as many random nodes at once as the network bears, so many times, and start them again (with --processes)
     #[arg(long, value_name = "TIMES", requires = "processes", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     chaos: Option<u32>,
@@ -86,9 +93,9 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let signal = StopSignal::install()?;
-        let accidents = self.accidents()?;
+        let plan = self.plan()?;
         let dir = self.make_dir()?;
-        let outcome = self.run_in(&dir, accidents, &signal);
+        let outcome = self.run_in(&dir, plan, &signal);
         let has_nothing_to_tell = match &outcome {
             Ok(report) => report.mismatches == 0,
             // What is asked for cannot be: no node has run.
@@ -107,10 +114,10 @@ impl Args {
         }
     }
 
-    /// What is to happen to the nodes; refuses accidents that could never happen.
-    fn accidents(&self) -> Result<Accidents, Failure> {
+    /// What is to happen to the nodes; refuses what could never happen.
+    fn plan(&self) -> Result<Plan, Failure> {
         let bad = |what: String| Err(Failure::new(Exit::BadInput, what));
-        for at in self.kill.iter().chain(&self.restart) {
+        for at in self.kill.iter().chain(&self.restart).chain(&self.leave).chain(&self.join) {
             if at.node >= usize::from(self.nodes) {
                 return bad(format!("there is no node {}; they are 0 to {}", at.node, self.nodes - 1));
             }
@@ -124,7 +131,11 @@ impl Args {
         if let Some(at) = self.restart.iter().find(is_first) {
             return bad(format!("--restart {at}: node {} is not killed before, see --kill", at.node));
         }
-        let mut accidents = Accidents { kills: self.kill.clone(), restarts: self.restart.clone() };
+        let mut plan = Plan::default();
+        plan.add(What::Kill, &self.kill);
+        plan.add(What::Restart, &self.restart);
+        plan.add(What::Leave, &self.leave);
+        plan.add(What::Join, &self.join);
         if let Some(times) = self.chaos {
             if self.duration < CHAOS_GAP_MIN * times {
                 let seconds = (CHAOS_GAP_MIN * times).as_secs_f64();
@@ -134,11 +145,9 @@ impl Args {
             }
             let nodes = usize::from(self.nodes);
             let together = faulty_max(nodes).max(1);
-            let random = Accidents::random(times, together, nodes, self.duration, self.seed);
-            accidents.kills.extend(random.kills);
-            accidents.restarts.extend(random.restarts);
+            plan.add_random(times, together, nodes, self.duration, self.seed);
         }
-        Ok(accidents)
+        Ok(plan)
     }
 
     fn make_dir(&self) -> Result<PathBuf, Failure> {
@@ -158,12 +167,12 @@ impl Args {
         }
     }
 
-    fn run_in(&self, dir: &Path, mut accidents: Accidents, signal: &StopSignal) -> Result<DevnetReport, Failure> {
+    fn run_in(&self, dir: &Path, mut plan: Plan, signal: &StopSignal) -> Result<DevnetReport, Failure> {
         let keys = star_keys(*b"the stars of every devnet (test)", self.stars as usize);
         let stars =
             keys.iter().map(|key| GenesisStar { public_key: key.public_key(), balance: STAR_BALANCE }).collect();
         let settings = Settings {
-            clusters: self.clusters,
+            shape: self.shape,
             processes: self.processes,
             journal_sync: self.journal_sync,
             backend: &self.backend,
@@ -190,15 +199,17 @@ impl Args {
             &mut |progress| {
                 line.show(progress);
                 nodes.notice_deaths();
-                for (at, is_kill) in accidents.due(started.elapsed()) {
-                    let what = if is_kill { "killed" } else { "started again" };
-                    note(format_args!("node {} {what} at {:.1} s", at.node, started.elapsed().as_secs_f64()));
-                    let happened = if is_kill {
-                        kills += 1;
-                        before.forget(at.node);
-                        nodes.kill(at.node)
-                    } else {
-                        nodes.restart(at.node)
+                for (node, what) in plan.due(started.elapsed()) {
+                    note(format_args!("node {node} {what} at {:.1} s", started.elapsed().as_secs_f64()));
+                    let happened = match what {
+                        What::Kill => {
+                            kills += 1;
+                            before.forget(node);
+                            nodes.kill(node)
+                        }
+                        What::Restart => nodes.restart(node),
+                        What::Leave => nodes.ask(node, Kind::Leave),
+                        What::Join => nodes.ask(node, Kind::Join),
                     };
                     failure = std::mem::replace(&mut failure, Ok(())).and(happened);
                 }
@@ -209,8 +220,8 @@ impl Args {
         failure?;
         let load = load.map_err(|error| Failure::from_error(Exit::Machine, &error))?;
         // The load may have ended before its time, at a signal.
-        for at in std::mem::take(&mut accidents.restarts) {
-            nodes.restart(at.node)?;
+        for node in plan.take_restarts() {
+            nodes.restart(node)?;
         }
         settle(&mut nodes);
         let work = Work::of(&nodes.api_addresses()).since(&before);
@@ -228,7 +239,9 @@ impl Args {
             cpu_us_per_committed: work.cost(load.committed, load.cpu_s, self.processes),
             load,
             nodes: nodes.len(),
-            clusters: self.clusters,
+            clusters: self.shape.clusters,
+            clusters_at_end: 0,
+            validators_at_end: 0,
             lsh_blocks: 0,
             cross_cluster: 0,
             stars: self.stars as usize,

@@ -1,7 +1,7 @@
 //! `init`: makes a node's data directory, and where there is none yet, the network.
 
 use crate::exit::{Exit, Failure, help};
-use crate::network::{NewNode, check_is_new, key_failure, new_genesis};
+use crate::network::{NewNode, Shape, check_is_new, key_failure, new_genesis};
 use crate::output::Output;
 use constellation_chain::{Genesis, GenesisStar, PublicKey, UNITS_PER_NOOS};
 use constellation_node::{new_key, read_key, write_new_key};
@@ -30,9 +30,8 @@ pub struct Args {
     /// Nodes of the new network, 1 to 128
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=128), conflicts_with = "genesis")]
     nodes: u16,
-    /// Star clusters of the new network, 1 to 256
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256), conflicts_with = "genesis")]
-    clusters: u32,
+    #[command(flatten)]
+    shape: Shape,
     /// The new network's name
     #[arg(long, default_value = "constellation", conflicts_with = "genesis")]
     network: String,
@@ -102,7 +101,7 @@ impl Args {
         let key = new_key().map_err(key_failure)?;
         let treasury = self.treasury.unwrap_or(key.public_key());
         let stars = vec![GenesisStar { public_key: treasury, balance: TREASURY_BALANCE }];
-        let genesis = new_genesis(&self.network, &nodes, self.clusters, stars)?;
+        let genesis = new_genesis(&self.network, &nodes, &self.shape, stars)?;
         let treasury_key = self.dir.join("treasury.key");
         // A network half made would have to be cleared away by hand, or have coins that nobody can spend.
         nodes.iter().try_for_each(NewNode::check_is_new)?;

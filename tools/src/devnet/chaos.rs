@@ -1,4 +1,4 @@
-//! Accidents: which node is killed or started again, and when; planned by hand, or at random from a seed.
+//! What happens to the nodes, and when: which is killed, started again, asks to leave or to join; planned by hand, or at random from a seed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,41 +35,68 @@ impl fmt::Display for At {
     }
 }
 
-/// Kills and restarts that have not happened yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accidents {
-    /// Nodes to kill.
-    pub kills: Vec<At>,
-    /// Nodes to start again.
-    pub restarts: Vec<At>,
+/// What can happen to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It is killed.
+    Kill,
+    /// It is started again.
+    Restart,
+    /// It asks to leave the galaxy.
+    Leave,
+    /// It asks to join it.
+    Join,
 }
 
-impl Accidents {
-    /// Kills `together` of `nodes` nodes at once, `times` times at moments of chance, and starts each again at a moment of its own. Each time
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            What::Kill => "killed",
+            What::Restart => "started again",
+            What::Leave => "asks to leave",
+            What::Join => "asks to join",
+        })
+    }
+}
+
+/// What has not happened yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    events: Vec<(At, What)>,
+}
+
+impl Plan {
+    /// Adds what is to happen to nodes at times.
+    pub fn add(&mut self, what: What, times: &[At]) {
+        self.events.extend(times.iter().map(|at| (*at, what)));
+    }
+
+    /// Takes out the restarts that are left, whenever they were due.
+    pub fn take_restarts(&mut self) -> impl Iterator<Item = usize> {
+        self.events.extract_if(.., |(_, what)| *what == What::Restart).map(|(at, _)| at.node)
+    }
+
+    /// Adds kills of `together` of `nodes` nodes at once, `times` times at moments of chance; each starts again at a moment of its own. Each time
     /// has its equal part of `duration`, so that all nodes run again before the next: though they may not have caught up with the others.
-    pub fn random(times: u32, together: usize, nodes: usize, duration: Duration, seed: u64) -> Self {
+    pub fn add_random(&mut self, times: u32, together: usize, nodes: usize, duration: Duration, seed: u64) {
         let mut chance = Chance::new(seed);
-        let mut accidents = Self::default();
         let part = duration / times.max(1);
         let part_us = u64::try_from(part.as_micros()).unwrap_or(u64::MAX).max(2);
         for number in 0..times {
             let at = |node, after_us| At { node, after: part * number + Duration::from_micros(after_us) };
             let kill_us = chance.below(part_us / 2);
             for node in chance.nodes(together, nodes) {
-                accidents.kills.push(at(node, kill_us));
-                accidents.restarts.push(at(node, kill_us + 1 + chance.below(part_us - kill_us - 1)));
+                self.events.push((at(node, kill_us), What::Kill));
+                self.events.push((at(node, kill_us + 1 + chance.below(part_us - kill_us - 1)), What::Restart));
             }
         }
-        accidents
     }
 
-    /// Takes out what is due, in the order of its time: `true` for a kill.
-    pub fn due(&mut self, elapsed: Duration) -> Vec<(At, bool)> {
-        let kills = self.kills.extract_if(.., |at| at.after <= elapsed).map(|at| (at, true));
-        let restarts = self.restarts.extract_if(.., |at| at.after <= elapsed).map(|at| (at, false));
-        let mut due: Vec<_> = kills.chain(restarts).collect();
+    /// Takes out what is due, in the order of its time.
+    pub fn due(&mut self, elapsed: Duration) -> Vec<(usize, What)> {
+        let mut due: Vec<(At, What)> = self.events.extract_if(.., |(at, _)| at.after <= elapsed).collect();
         due.sort_by_key(|(at, _)| at.after);
-        due
+        due.into_iter().map(|(at, what)| (at.node, what)).collect()
     }
 }
 
@@ -108,8 +135,14 @@ mod tests {
     #[test]
     fn random_kills_are_the_seeds_and_each_node_runs_again_before_the_next() {
         let (times, part) = (50, Duration::from_secs(2));
-        let plan = |seed| Accidents::random(times, 2, 7, part * times, seed);
-        let Accidents { kills, restarts } = plan(3);
+        let plan = |seed| {
+            let mut plan = Plan::default();
+            plan.add_random(times, 2, 7, part * times, seed);
+            plan
+        };
+        let of =
+            |what| plan(3).events.into_iter().filter(|event| event.1 == what).map(|(at, _)| at).collect::<Vec<_>>();
+        let (kills, restarts) = (of(What::Kill), of(What::Restart));
         assert_eq!((kills.len(), restarts.len()), (100, 100));
         for (number, (kills, restarts)) in kills.chunks(2).zip(restarts.chunks(2)).enumerate() {
             let start = part * number as u32;
@@ -123,12 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn accidents_fall_due_in_their_order_and_once() {
+    fn events_fall_due_in_their_order_and_once() {
         let at = |node, seconds| At { node, after: Duration::from_secs(seconds) };
-        let mut accidents = Accidents { kills: vec![at(1, 5), at(2, 1)], restarts: vec![at(2, 3), at(1, 9)] };
-        assert_eq!(accidents.due(Duration::from_secs(5)), [(at(2, 1), true), (at(2, 3), false), (at(1, 5), true)]);
-        assert_eq!(accidents.due(Duration::from_secs(5)), []);
-        assert_eq!(accidents.due(Duration::from_secs(9)), [(at(1, 9), false)]);
-        assert_eq!(accidents, Accidents::default());
+        let mut plan = Plan::default();
+        plan.add(What::Kill, &[at(1, 5), at(2, 1)]);
+        plan.add(What::Leave, &[at(0, 2)]);
+        plan.add(What::Restart, &[at(2, 3), at(1, 9), at(2, 10)]);
+        let due = [(2, What::Kill), (0, What::Leave), (2, What::Restart), (1, What::Kill)];
+        assert_eq!(plan.due(Duration::from_secs(5)), due);
+        assert_eq!(plan.due(Duration::from_secs(5)), []);
+        assert_eq!(plan.due(Duration::from_secs(9)), [(1, What::Restart)]);
+        assert_eq!(plan.take_restarts().collect::<Vec<_>>(), [2]);
+        assert_eq!(plan, Plan::default());
     }
 }

@@ -3,8 +3,10 @@
 use crate::backend::BackendArgs;
 use crate::commands::galaxy::node_failure;
 use crate::exit::{Exit, Failure, note};
-use crate::network::{NewNode, new_genesis};
-use constellation_chain::{Genesis, GenesisStar};
+use crate::network::{NewNode, Shape, new_genesis};
+use crate::requests::{settle, sign};
+use constellation_chain::{Genesis, GenesisStar, Kind, SecretKey, Transaction};
+use constellation_node::api::Client;
 use constellation_node::{DataDir, JournalSync, Listeners, RunningNode};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// How long a node has to stop in order before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a request may take to be final.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A devnet's nodes.
 pub struct Nodes {
@@ -24,6 +28,9 @@ pub struct Nodes {
 struct DevNode {
     data_dir: DataDir,
     api: SocketAddr,
+    key: SecretKey,
+    /// What it asked the galaxy for last.
+    request: Option<Transaction>,
     state: State,
 }
 
@@ -35,8 +42,8 @@ enum State {
 
 /// How the nodes are to run.
 pub struct Settings<'a> {
-    /// Star clusters.
-    pub clusters: u32,
+    /// What the network is like.
+    pub shape: Shape,
     /// Whether each has a process of its own.
     pub processes: bool,
     /// What their journals survive.
@@ -48,7 +55,7 @@ pub struct Settings<'a> {
 impl Nodes {
     /// Makes a network of `count` nodes under `dir`, on free ports of loopback, and starts it.
     pub fn start(dir: &Path, count: usize, stars: Vec<GenesisStar>, settings: &Settings<'_>) -> Result<Self, Failure> {
-        let Settings { clusters, processes, journal_sync, backend } = *settings;
+        let Settings { shape, processes, journal_sync, backend } = *settings;
         let mut listeners = Vec::new();
         let mut made = Vec::new();
         for index in 0..count {
@@ -68,11 +75,11 @@ impl Nodes {
             listeners.push(Listeners { nodes: Some(nodes), api: Some(api) });
         }
         made.iter().try_for_each(NewNode::check_is_new)?;
-        let genesis = new_genesis("devnet", &made, clusters, stars)?;
+        let genesis = new_genesis("devnet", &made, &shape, stars)?;
         let mut nodes = Nodes { genesis: genesis.clone(), nodes: Vec::new() };
         for (node, listeners) in made.into_iter().zip(listeners) {
             node.write(&genesis)?;
-            let (data_dir, api) = (node.data_dir.clone(), node.config.api);
+            let (data_dir, api, key) = (node.data_dir.clone(), node.config.api, node.key.clone());
             let state = if processes {
                 // The ports go to the child, which binds them again.
                 drop(listeners);
@@ -82,7 +89,7 @@ impl Nodes {
                     RunningNode::start_on(&data_dir, node.config, listeners).map_err(node_failure)?,
                 ))
             };
-            nodes.nodes.push(DevNode { data_dir, api, state });
+            nodes.nodes.push(DevNode { data_dir, api, key, request: None, state });
         }
         Ok(nodes)
     }
@@ -135,6 +142,19 @@ impl Nodes {
         if let State::Down = self.nodes[index].state {
             self.nodes[index].state = State::OwnProcess(spawn(&self.nodes[index].data_dir)?);
         }
+        Ok(())
+    }
+
+    /// Has a node ask to join the galaxy, or to leave it. What it asked for before is final first.
+    pub fn ask(&mut self, index: usize, kind: Kind) -> Result<(), Failure> {
+        let node = &mut self.nodes[index];
+        let mut client = Client::connect(&node.api.to_string())?;
+        if let Some(earlier) = &node.request {
+            settle(&mut client, earlier, Instant::now() + SETTLE_TIMEOUT)?;
+        }
+        let request = sign(&mut client, &node.key, self.genesis.network_id(), kind)?;
+        client.submit(std::slice::from_ref(&request))?;
+        node.request = Some(request);
         Ok(())
     }
 

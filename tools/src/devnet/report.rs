@@ -16,8 +16,12 @@ pub struct DevnetReport {
     pub load: LoadReport,
     /// Nodes.
     pub nodes: usize,
-    /// Star clusters.
+    /// Star clusters at the start.
     pub clusters: u32,
+    /// Star clusters at the end.
+    pub clusters_at_end: u64,
+    /// The galaxy's validators at the end.
+    pub validators_at_end: u64,
     /// LSH blocks in the longest log.
     pub lsh_blocks: u64,
     /// Transactions in it whose two stars belong to different clusters.
@@ -100,6 +104,9 @@ impl DevnetReport {
         self.evidence = audits().map(|audit| audit.evidence).max().unwrap_or(0);
         self.lsh_blocks = audits().map(|audit| audit.lsh_blocks).max().unwrap_or(0);
         self.cross_cluster = audits().map(|audit| audit.cross_cluster).max().unwrap_or(0);
+        let longest = audits().max_by_key(|audit| audit.black_holes);
+        self.clusters_at_end = longest.map_or(0, |audit| audit.clusters);
+        self.validators_at_end = longest.map_or(0, |audit| audit.validators);
         self.bytes_on_disk = audits().map(|audit| audit.bytes_on_disk).sum();
         self.mismatches = check.mismatches;
         self.mismatch_details = check
@@ -132,8 +139,15 @@ impl fmt::Display for DevnetReport {
         write!(f, "{}", self.load)?;
         let (height, blocks, evidence) = (self.height, self.lsh_blocks, self.evidence);
         writeln!(f, "chain        {height} black holes of {blocks} LSH blocks, {evidence} forks in evidence")?;
-        if self.clusters > 1 {
-            writeln!(f, "clusters     {} transactions between stars of different clusters", self.cross_cluster)?;
+        if self.clusters > 1 || self.clusters_at_end > 1 {
+            let (clusters, cross) = (self.clusters_at_end, self.cross_cluster);
+            writeln!(
+                f,
+                "clusters     {clusters} at the end, {cross} transactions between stars of different clusters"
+            )?;
+        }
+        if self.validators_at_end != self.nodes as u64 {
+            writeln!(f, "validators   {} at the end", self.validators_at_end)?;
         }
         writeln!(f, "disk         {:.1} MiB of log files, all nodes", self.bytes_on_disk as f64 / f64::from(1 << 20))?;
         let StageCores { verify, core, log, net } = self.stage_cores;

@@ -19,6 +19,7 @@ fn elastic(options: Options) -> Options {
         epoch_black_holes: 3 + options.seed % 6,
         clusters_max: Some(options.clusters + 4),
         cluster_stars_max: 6,
+        validators_min: options.nodes.div_ceil(2),
         place_stars: options.seed.is_multiple_of(2),
     };
     Options { growth, ..options }
@@ -30,11 +31,11 @@ pub(super) fn resizing(options: Options) -> Options {
     elastic(Options { seats, ..options })
 }
 
-/// Members come and go too: there are no more seats than nodes that stay, and some stand by.
+/// Members come and go too, some stand by, and all are facilitators, or fewer.
 pub(super) fn churning(options: Options) -> Options {
     let Options { nodes, seed, .. } = options;
-    let seats = (nodes - leaving(nodes)).min(4 + (seed % 3) as usize).max(1);
-    let standby = (seed as usize % 2).min(nodes - seats);
+    let standby = (seed as usize % 2).min(nodes - 1);
+    let seats = if seed.is_multiple_of(3) { nodes - standby } else { (nodes - leaving(nodes)).max(1) };
     elastic(Options { seats, standby, ..options })
 }
 
