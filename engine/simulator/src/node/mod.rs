@@ -5,6 +5,7 @@ mod churn;
 mod deceit;
 mod logs;
 mod network;
+mod remembered;
 mod scenario;
 mod sent;
 mod stars;

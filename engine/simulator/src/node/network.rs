@@ -17,6 +17,7 @@ use constellation_protocol::{
 
 use super::deceit::{Deceit, Deceivers};
 use super::logs::ids_in;
+use super::remembered::Remembered;
 use super::sent::Sent;
 use super::stars::star_key;
 use super::watch::{Violation, Watch};
@@ -124,6 +125,7 @@ pub struct Network {
 impl Network {
     /// A network with all nodes up.
     pub fn new(options: Options, compute: Arc<dyn Compute>) -> Self {
+        let compute: Arc<dyn Compute> = Arc::new(Remembered::new(compute));
         let Options { seed, nodes: count, seats, clusters, stars, standby, growth } = options;
         let keys: Vec<SecretKey> = (0..count).map(|index| SecretKey::from_seed([100 + index as u8; 32])).collect();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 7000));
