@@ -35,8 +35,10 @@ const QUESTION_US: u64 = 500_000;
 const RESEND_US: u64 = 200_000;
 /// A lone member's call into a round is heeded this long after the last round.
 const LONE_CALL_US: u64 = 250_000;
-/// Blocks served to one peer within [`SERVE_WINDOW_US`], at most.
-const SERVED_MAX: u32 = 32;
+/// Black holes served to one peer within [`SERVE_WINDOW_US`], at most.
+const BLACK_HOLES_SERVED_MAX: u32 = 32;
+/// LSH blocks of one cluster, likewise, on the average of all clusters.
+const LSH_BLOCKS_SERVED_MAX: u32 = 4;
 const SERVE_WINDOW_US: u64 = 200_000;
 /// Between two searches for what has waited too long.
 const EXPIRE_US: u64 = 5_000_000;
@@ -49,11 +51,12 @@ pub(crate) struct Tip {
     pub beacon: Hash,
 }
 
-/// Blocks served to a peer lately.
+/// Blocks served to a peer lately. Each kind has its budget: a node that is behind asks for both, and one must not use up the other's.
 #[derive(Default)]
 struct Served {
     since_us: u64,
-    count: u32,
+    black_holes: u32,
+    lsh_blocks: u32,
 }
 
 /// What a verification was for.
@@ -375,12 +378,12 @@ impl Node {
                 self.take_status(from, height, &cluster_rounds, answer)
             }
             Message::GetBlackHole { height } => {
-                if (1..=self.tip.height).contains(&height) && self.may_serve(from, 1) {
+                if (1..=self.tip.height).contains(&height) && self.may_serve_black_hole(from) {
                     self.out.push(Action::Serve { to: from, height });
                 }
             }
             Message::GetLshBlock { cluster, round } => {
-                if self.may_serve(from, SERVED_MAX / 4) {
+                if self.may_serve_lsh_block(from) {
                     self.serve_lsh_block(from, cluster, round);
                 }
             }
@@ -447,14 +450,26 @@ impl Node {
         committee.is_none_or(|committee| key.is_some_and(|key| committee.index_of(key).is_some()))
     }
 
+    fn may_serve_black_hole(&mut self, peer: NodeIndex) -> bool {
+        let served = self.served_lately(peer);
+        served.black_holes += 1;
+        served.black_holes <= BLACK_HOLES_SERVED_MAX
+    }
+
+    fn may_serve_lsh_block(&mut self, peer: NodeIndex) -> bool {
+        let most = LSH_BLOCKS_SERVED_MAX * self.clusters.len() as u32;
+        let served = self.served_lately(peer);
+        served.lsh_blocks += 1;
+        served.lsh_blocks <= most
+    }
+
     /// Serving costs far more than asking: each peer has a budget.
-    fn may_serve(&mut self, peer: NodeIndex, cost: u32) -> bool {
+    fn served_lately(&mut self, peer: NodeIndex) -> &mut Served {
         let served = self.served.entry(peer).or_default();
         if self.now_us >= served.since_us + SERVE_WINDOW_US {
-            *served = Served { since_us: self.now_us, count: 0 };
+            *served = Served { since_us: self.now_us, ..Served::default() };
         }
-        served.count += cost;
-        served.count <= SERVED_MAX
+        served
     }
 
     fn take_status(&mut self, from: NodeIndex, height: u64, cluster_rounds: &[u64], answer: bool) {
