@@ -196,6 +196,21 @@ fn whoever_is_killed_and_whenever_nothing_is_lost() {
     assert!(starts > 4, "some node was killed after it had started: {starts}");
 }
 
+#[test]
+fn clusters_split_and_members_come_and_go_under_load_and_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = ["--processes", "--duration", "9s", "--rate", "200", "--stars", "400"];
+    let network =
+        ["--nodes", "5", "--standby", "1", "--epoch", "8", "--clusters-max", "4", "--cluster-stars-max", "60"];
+    let changes = ["--join", "4@1s", "--leave", "0@4s", "--kill", "2@2s", "--restart", "2@5s"];
+    let (report, finished) = run_in(&dir, &[&load[..], &network, &changes].concat());
+    assert!(finished.stderr.contains("node 4 asks to join"), "{finished:?}");
+    expect_sound(&report);
+    expect_identical_logs(dir.path(), &(report["committed"].as_u64().unwrap() + 2).into());
+    assert_eq!((&report["clusters"], &report["validators_at_end"]), (&Value::from(1), &Value::from(4)), "{report}");
+    assert!(report["cross_cluster"].as_u64().unwrap() > 0, "no cluster split: {report}");
+}
+
 /// A devnet that would run for minutes, once its load has started. Like a program in a terminal it leads a process group.
 fn long_devnet(temporary: &TempDir, arguments: &[&str]) -> Process {
     let long = ["--duration", "10m", "--rate", "200", "--stars", "1000"];
@@ -249,6 +264,10 @@ fn options_that_cannot_be_are_named() {
     };
     refused(&["--kill", "9@1s", "--processes"], &["node 9", "0 to 3"]);
     refused(&["--restart", "4@1s", "--processes"], &["node 4", "0 to 3"]);
+    refused(&["--leave", "4@1s"], &["node 4", "0 to 3"]);
+    refused(&["--join", "4", "--nodes", "5"], &["--join", "NODE@TIME"]);
+    refused(&["--standby", "4"], &["standby"]);
+    refused(&["--clusters", "4", "--clusters-max", "2"], &["clusters_max = 2", "4 to"]);
     refused(&["--kill", "2@1s"], &["--processes"]);
     refused(&["--kill", "2", "--processes"], &["--kill", "NODE@TIME"]);
     refused(&["--kill", "2@30s", "--processes"], &["2@30s", "--duration"]);

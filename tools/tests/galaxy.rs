@@ -80,6 +80,40 @@ fn a_network_lives_through_kills_and_stops() {
     assert_eq!(network.take(2).terminate().code, 0);
 }
 
+/// Has a node join or leave, waiting so long.
+fn ask(network: &Network, what: &str, index: usize, timeout: &str) -> Finished {
+    let dir = network.node_dir(index);
+    run(&["galaxy", what, "--json", "--timeout", timeout, "--dir", dir.to_str().unwrap()])
+}
+
+#[test]
+fn validators_leave_are_switched_off_and_join_again() {
+    let mut network = Network::start(5);
+    let left = ask(&network, "leave", 4, "90s");
+    assert_eq!(left.code, 0, "{left:?}");
+    assert_eq!(left.json()["validators"], 4, "{left:?}");
+    assert_eq!(network.take(4).terminate().code, 0);
+    assert!(pay(&network, &[0, 1, 2, 3]) > 0);
+
+    // The genesis keeps four.
+    ask(&network, "leave", 3, "8s").expect_error(1, &["stands", "last 4 validators", "another joins"]);
+    network.run(4);
+    network.wait_until_connected();
+    let joined = ask(&network, "join", 4, "90s");
+    assert_eq!(joined.code, 0, "{joined:?}");
+    // Who was to stay until then is out; to ask again changes nothing.
+    let left = ask(&network, "leave", 3, "90s");
+    assert_eq!((left.code, &left.json()["validators"]), (0, &Value::from(4)), "{left:?}");
+
+    let height = network.wait_until_level();
+    for index in 0..5 {
+        assert_eq!(network.take(index).terminate().code, 0);
+        let log = verified(&network, index);
+        assert_eq!((&log["validators"], &log["black_holes"]), (&Value::from(4), &Value::from(height)), "{log}");
+    }
+    ask(&network, "leave", 0, "1s").expect_error(3, &[]);
+}
+
 #[test]
 fn a_data_directory_has_one_node_and_a_port_one_owner() {
     let mut network = Network::new(1);

@@ -79,6 +79,8 @@ pub(crate) struct Cluster {
     pub asked: Option<(u64, u64)>,
     /// LSH blocks that members gave this node, which has no seat in their rounds: one a round, from the current one on.
     pub given: BTreeMap<u64, (NodeIndex, Vec<u8>)>,
+    /// The last named round in which somebody has a seat who is no validator any more.
+    pub finish_through: u64,
     /// Since when there has been work for the current round, and which one that is.
     awaited: Option<(u64, u64)>,
     /// Whether that is so long ago that others should be elected.
@@ -105,6 +107,7 @@ impl Cluster {
             adopting: None,
             asked: None,
             given: BTreeMap::new(),
+            finish_through: 0,
             awaited: None,
             is_stuck: false,
         }
@@ -116,6 +119,14 @@ impl Cluster {
 
     pub fn current(&self) -> u64 {
         self.certified.0 + 1
+    }
+
+    /// Others are validators from now on.
+    pub fn note_validators(&mut self, validators: &Committee) {
+        let is_gone = |key: &PublicKey| validators.index_of(key).is_none();
+        let mut named = self.naming.iter().rev();
+        let last = named.find(|(_, naming)| naming.committee.members().iter().any(is_gone));
+        self.finish_through = last.map_or(0, |(round, _)| *round);
     }
 
     /// Named rounds in which `key` has a seat.
@@ -233,7 +244,7 @@ impl Node {
         let share = Share { salt: u64::from_le_bytes(*word) ^ round, seats: naming.committee.len(), me };
         let called = self.is_called(tier, round, &naming.committee, self.clusters[cluster].entered_us)
             || self.journal.contains_key(&(tier, round));
-        let must = self.membership.homes.must_finish(cluster as u32, round);
+        let must = self.must_finish(cluster, round);
         let waits = must || self.pools[cluster].waiting_count() > 0;
         let due = waits && self.now_us >= self.clusters[cluster].next_start_us;
         if !due && !called {
@@ -266,6 +277,12 @@ impl Node {
         }
         self.clusters[cluster].rounds.insert(round, entered);
         true
+    }
+
+    /// Whether a cluster must come to the end of a round though nothing waits for it: stars that left are on their way until then, and
+    /// validators that left cannot be switched off.
+    pub(crate) fn must_finish(&self, cluster: usize, round: u64) -> bool {
+        round <= self.clusters[cluster].finish_through || self.membership.homes.must_finish(cluster as u32, round)
     }
 
     /// What the round before `round` may put into its block, as far as this node knows yet.

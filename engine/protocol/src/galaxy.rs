@@ -119,8 +119,9 @@ impl Node {
 
     /// Takes note of how long clusters have had work; on every tick.
     pub(crate) fn watch_clusters(&mut self) {
-        for (id, (cluster, pool)) in self.clusters.iter_mut().zip(&self.pools).enumerate() {
-            let must_finish = self.membership.homes.must_finish(id as u32, cluster.current());
+        for id in 0..self.clusters.len() {
+            let must_finish = self.must_finish(id, self.clusters[id].current());
+            let (cluster, pool) = (&mut self.clusters[id], &self.pools[id]);
             let may_be_work = must_finish || pool.waiting_count() > 0;
             cluster.watch(self.now_us, may_be_work, || must_finish || pool.has_any_ready(&self.ledger));
         }

@@ -233,6 +233,9 @@ impl Node {
     pub(crate) fn succeed(&mut self, succession: Succession) {
         let Succession { membership, named } = succession;
         let has_moved = membership.homes != self.membership.homes;
+        if membership.roster.validators() != self.validators() {
+            self.clusters.iter_mut().for_each(|cluster| cluster.note_validators(membership.roster.validators()));
+        }
         self.membership = membership;
         for id in self.clusters.len() as u32..self.membership.homes.placement().clusters() {
             self.clusters.push(Cluster::new(id));
