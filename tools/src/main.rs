@@ -10,6 +10,7 @@ mod load;
 mod network;
 mod output;
 mod plan;
+mod scale;
 mod signals;
 mod star;
 

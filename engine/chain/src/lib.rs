@@ -47,7 +47,7 @@ pub use certificate::{Certificate, CertificateError, Share};
 pub use commitment::StateCommitment;
 pub use committee::{COMMITTEE_MAX, Committee, Members, elect_facilitators};
 pub use evidence::{Evidence, find_forks};
-pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar};
+pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar, clusters_max};
 pub use hash::{Hash, Hasher};
 pub use keys::{CheckSignatures, PublicKey, SecretKey, Signature, SignedMessage};
 pub use ledger::{Application, Censored, Ledger, Reason};
