@@ -20,7 +20,7 @@ fn model(flags: &[&str]) -> Value {
 
 #[test]
 fn the_model_agrees_with_the_real_state_machines() {
-    let finished = run(&["sim", "scale", "--machines-s", "2", "--seed", "1", "--json"]);
+    let finished = run(&["sim", "scale", "--machines-s", "1", "--seed", "2", "--json"]);
     assert_eq!(finished.code, 0, "{finished:?}");
     let report = finished.json();
     let machines = report["machines"].as_array().unwrap();
@@ -60,6 +60,7 @@ fn what_an_operator_knows_better_moves_the_end() {
     assert!(last(&["--validators", "31"]) < base);
     assert_eq!(model(&["--uplink-mbit", "50"])["growth"][0]["limit"], "validator_link_in");
     run(&["sim", "scale", "--rate-per-star", "0"]).expect_error(2, &["--rate-per-star", "0.000001"]);
+    run(&["sim", "scale", "--devnet", "Cargo.toml"]).expect_error(2, &["Cargo.toml", "devnet --json"]);
     run(&["sim", "scale", "--validators", "3"]).expect_error(2, &["--validators", "4..=128"]);
 }
 

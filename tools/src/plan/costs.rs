@@ -56,11 +56,11 @@ pub const CLUSTER_PEER_S: f64 = 0.24e-3;
 /// The part of it in the core's stage.
 pub const CLUSTER_PEER_CORE_S: f64 = 0.145e-3;
 /// Processor time of a validator for a galaxy's round, in seconds, however many others there are, and for each other one: "Scale".
-pub const GALAXY_ROUND_S: f64 = 3.35e-3;
+pub const GALAXY_ROUND_S: f64 = 2.4e-3;
 /// See [`GALAXY_ROUND_S`].
 pub const GALAXY_PEER_S: f64 = 0.28e-3;
 /// The parts of them in the core's stage.
-pub const GALAXY_ROUND_CORE_S: f64 = 1.0e-3;
+pub const GALAXY_ROUND_CORE_S: f64 = 0.7e-3;
 /// See [`GALAXY_ROUND_CORE_S`].
 pub const GALAXY_PEER_CORE_S: f64 = 0.25e-3;
 

@@ -1,6 +1,8 @@
 //! The real state machines at small size, in virtual time, beside the model of that very network.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use constellation_chain::FIXED_LEN_BYTES;
 use constellation_node::VerifyEngine;
@@ -67,7 +69,8 @@ pub struct Quantity {
 }
 
 impl Quantity {
-    fn new(name: &'static str, machines: f64, model: f64) -> Self {
+    /// The same number of the machines and of the model.
+    pub fn new(name: &'static str, machines: f64, model: f64) -> Self {
         Self { name, machines, model, ratio: model / machines }
     }
 
@@ -95,7 +98,14 @@ struct Counts {
 /// A run in which the machines broke their protocol: nothing that they did then counts.
 pub fn compare(virtual_s: u32, seed: u64) -> Result<Vec<Comparison>, Violation> {
     let compute = Arc::new(VerifyEngine::detect());
-    LAYOUTS.iter().map(|layout| compare_one(*layout, virtual_s, seed, compute.clone())).collect()
+    thread::scope(|scope| {
+        let run = |layout: Layout| {
+            let compute = compute.clone();
+            scope.spawn(move || compare_one(layout, virtual_s, seed, compute))
+        };
+        let runs = LAYOUTS.map(run);
+        runs.into_iter().map(|run| run.join().unwrap_or_else(|cause| resume_unwind(cause))).collect()
+    })
 }
 
 fn compare_one(layout: Layout, virtual_s: u32, seed: u64, compute: Arc<VerifyEngine>) -> Result<Comparison, Violation> {
@@ -197,5 +207,17 @@ impl Run {
         let latencies_us = self.network.latencies_us();
         let count = latencies_us.len();
         latencies_us.sum::<u64>() as f64 / count as f64 / 1e3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_is_near_enough_and_more_is_not() {
+        let agrees = |machines, model| Quantity::new("anything", machines, model).agrees();
+        assert!(agrees(10.0, 11.9) && agrees(10.0, 8.1));
+        assert!(!agrees(10.0, 12.1) && !agrees(10.0, 7.9) && !agrees(0.0, 0.0));
     }
 }

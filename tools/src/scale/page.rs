@@ -3,7 +3,7 @@
 use constellation_benches::html::{document, escape, figure, key, section};
 use constellation_benches::plot::{self, Axis, COLORS, Line};
 
-use crate::scale::machines::AGREEMENT;
+use crate::scale::machines::{AGREEMENT, Quantity};
 use crate::scale::report::{Figure5, Growth, Report, Row, TierRow};
 use crate::scale::sweep::FACILITATORS;
 
@@ -138,30 +138,45 @@ fn tiers(report: &Report) -> String {
 }
 
 fn machines(report: &Report) -> String {
-    if report.machines.is_empty() {
-        return String::new();
-    }
-    let rows: String = report
-        .machines
-        .iter()
-        .flat_map(|one| one.quantities.iter().map(move |quantity| (one.layout, quantity)))
-        .map(|(layout, quantity)| {
-            let over = if quantity.agrees() { "" } else { " class=\"over\"" };
-            format!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"name\">{}</td><td>{:.1}</td><td>{:.1}</td><td{over}>{:.2}</td></tr>\n",
-                layout.nodes, layout.clusters, layout.stars, quantity.name, quantity.machines, quantity.model, quantity.ratio
-            )
+    let small =
+        report.machines.iter().map(|one| (one.layout.nodes, one.layout.clusters, one.offered_per_s, &one.quantities));
+    let devnets = report.devnets.iter().map(|one| (one.nodes, one.clusters, one.offered_per_s, &one.quantities));
+    let asked = format!(
+        "In virtual time, every node validator and facilitator of every cluster. At most {:.0} % apart is asked for.",
+        AGREEMENT * 100.0
+    );
+    comparisons("The real state machines, and the model of the same networks", &asked, small)
+        + &comparisons(
+            "Real devnets, and the model of the same networks",
+            "On the cores of one machine, without latency.",
+            devnets,
+        )
+}
+
+fn comparisons<'a>(
+    title: &str,
+    text: &str,
+    networks: impl Iterator<Item = (u32, u32, f64, &'a Vec<Quantity>)>,
+) -> String {
+    let row = |(nodes, clusters, offered_per_s, quantity): (u32, u32, f64, &Quantity)| {
+        let Quantity { name, machines, model, ratio } = quantity;
+        let over = if quantity.agrees() { "" } else { " class=\"over\"" };
+        format!(
+            "<tr><td>{nodes}</td><td>{clusters}</td><td>{offered_per_s:.1}</td><td class=\"name\">{name}</td><td>{machines:.1}</td>\
+             <td>{model:.1}</td><td{over}>{ratio:.2}</td></tr>\n"
+        )
+    };
+    let rows: String = networks
+        .flat_map(|(nodes, clusters, offered, quantities)| {
+            quantities.iter().map(move |one| (nodes, clusters, offered, one))
         })
+        .map(row)
         .collect();
-    table(
-        "The real state machines, and the model of the same networks",
-        &format!(
-            "In virtual time, every node validator and facilitator of every cluster. At most {:.0} % apart is asked for.",
-            AGREEMENT * 100.0
-        ),
-        "<th>nodes</th><th>clusters</th><th>stars</th><th class=\"name\">quantity</th><th>machines</th><th>model</th><th>ratio</th>",
-        &rows,
-    )
+    if rows.is_empty() {
+        return rows;
+    }
+    let heads = "<th>nodes</th><th>clusters</th><th>offered/s</th><th class=\"name\">quantity</th><th>real</th><th>model</th><th>ratio</th>";
+    table(title, text, heads, &rows)
 }
 
 fn rows(report: &Report) -> String {

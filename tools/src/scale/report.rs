@@ -3,6 +3,7 @@
 use constellation_simulator::node::Violation;
 use serde::Serialize;
 
+use crate::scale::devnet::DevnetComparison;
 use crate::scale::fit::Line;
 use crate::scale::load::Part;
 use crate::scale::machines::{Comparison, compare};
@@ -28,6 +29,8 @@ pub struct Report {
     pub machines: Vec<Comparison>,
     /// Whether the model is near enough to all of them.
     pub agrees: bool,
+    /// Real devnets beside the model, if any were given.
+    pub devnets: Vec<DevnetComparison>,
     /// One galaxy, by population and facilitators.
     pub rows: Vec<Row>,
     /// The paper's figure 5 and ours.
@@ -129,11 +132,16 @@ pub struct TierRow {
     pub parent_load: Option<f64>,
 }
 
-/// Sweeps, and runs the state machines for `virtual_s` of virtual time, if any.
+/// Sweeps, and runs the state machines for `virtual_s` of virtual time, if any; `devnets` are those that were run.
 ///
 /// # Errors
 /// State machines that break their protocol.
-pub fn report(options: &Options, virtual_s: u32, seed: u64) -> Result<Report, Violation> {
+pub fn report(
+    options: &Options,
+    virtual_s: u32,
+    seed: u64,
+    devnets: Vec<DevnetComparison>,
+) -> Result<Report, Violation> {
     let machines = if virtual_s > 0 { compare(virtual_s, seed)? } else { Vec::new() };
     Ok(Report {
         rate_per_star_s: options.rate_per_star_s,
@@ -143,6 +151,7 @@ pub fn report(options: &Options, virtual_s: u32, seed: u64) -> Result<Report, Vi
         link_mbit_per_s: options.site.link_bytes_per_s * 8.0 / 1e6,
         agrees: machines.iter().flat_map(|one| &one.quantities).all(|quantity| quantity.agrees()),
         machines,
+        devnets,
         rows: options.rows().iter().map(Row::new).collect(),
         figure_5: paper::VALIDATED_PER_S.map(|(facilitators, points)| figure_5(options, facilitators, &points)).into(),
         growth: FACILITATORS.map(|facilitators| Growth::new(&options.growth(facilitators))).into(),

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::scale::machines::{AGREEMENT, Comparison};
+use crate::scale::devnet::DevnetComparison;
+use crate::scale::machines::{AGREEMENT, Comparison, Quantity};
 use crate::scale::paper;
 use crate::scale::report::{Growth, Report};
 use crate::scale::sweep::FACILITATORS;
@@ -11,6 +12,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rate_per_star_s, stars_per_cluster, validators, cores, link_mbit_per_s, .. } = self;
         self.write_machines(f)?;
+        self.write_devnets(f)?;
         writeln!(
             f,
             "One galaxy of {validators} validators with {cores} cores and {link_mbit_per_s} Mbit/s each; each star sends {rate_per_star_s} a second; {stars_per_cluster} stars a cluster"
@@ -64,26 +66,21 @@ impl Report {
             "The real state machines in virtual time, and the model of the same networks (at most {:.0} % apart)",
             AGREEMENT * 100.0
         )?;
-        writeln!(
-            f,
-            "{:>5} {:>8} {:>6}  {:26} {:>10} {:>10} {:>6}",
-            "nodes", "clusters", "stars", "quantity", "machines", "model", "ratio"
-        )?;
-        for Comparison { layout, quantities, .. } in &self.machines {
-            for quantity in quantities {
-                let far = if quantity.agrees() { "" } else { "  too far" };
-                writeln!(
-                    f,
-                    "{:>5} {:>8} {:>6}  {:26} {:>10.1} {:>10.1} {:>6.2}{far}",
-                    layout.nodes,
-                    layout.clusters,
-                    layout.stars,
-                    quantity.name,
-                    quantity.machines,
-                    quantity.model,
-                    quantity.ratio
-                )?;
-            }
+        write_quantity_heads(f, "machines")?;
+        for Comparison { layout, offered_per_s, quantities } in &self.machines {
+            write_quantities(f, (layout.nodes, layout.clusters, *offered_per_s), quantities)?;
+        }
+        writeln!(f)
+    }
+
+    fn write_devnets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.devnets.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "Real devnets, and the model of the same networks on this machine's cores")?;
+        write_quantity_heads(f, "devnet")?;
+        for DevnetComparison { nodes, clusters, offered_per_s, quantities } in &self.devnets {
+            write_quantities(f, (*nodes, *clusters, *offered_per_s), quantities)?;
         }
         writeln!(f)
     }
@@ -179,4 +176,27 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn write_quantity_heads(f: &mut fmt::Formatter<'_>, whose: &str) -> fmt::Result {
+    writeln!(
+        f,
+        "{:>5} {:>8} {:>10}  {:28} {whose:>10} {:>10} {:>6}",
+        "nodes", "clusters", "offered/s", "quantity", "model", "ratio"
+    )
+}
+
+fn write_quantities(
+    f: &mut fmt::Formatter<'_>,
+    (nodes, clusters, offered_per_s): (u32, u32, f64),
+    quantities: &[Quantity],
+) -> fmt::Result {
+    quantities.iter().try_for_each(|quantity| {
+        let Quantity { name, machines, model, ratio } = quantity;
+        let far = if quantity.agrees() { "" } else { "  far" };
+        writeln!(
+            f,
+            "{nodes:>5} {clusters:>8} {offered_per_s:>10.1}  {name:28} {machines:>10.1} {model:>10.1} {ratio:>6.2}{far}"
+        )
+    })
 }

@@ -1,6 +1,7 @@
 //! `constellation sim scale`: how a constellation grows, from a hundred stars to a million, and what stops it.
 
 use std::path::PathBuf;
+use std::thread;
 
 use clap::value_parser;
 use constellation_chain::COMMITTEE_MAX;
@@ -9,7 +10,7 @@ use crate::commands::plan::within;
 use crate::exit::{Exit, Failure, help};
 use crate::output::Output;
 use crate::plan::{CORES, ROUND_TRIP_MS, Site, TRANSACTION_BYTES, UPLINK_MBIT, VERIFY_PER_S};
-use crate::scale::{Options, RATE_PER_STAR_S, STARS_PER_CLUSTER, VALIDATORS, page, report};
+use crate::scale::{Devnet, DevnetComparison, Options, RATE_PER_STAR_S, STARS_PER_CLUSTER, VALIDATORS, page, report};
 
 /// Simulate growth: throughput from 100 to 1,000,000 stars, 4 to 32 facilitators a cluster, and what is full first
 ///
@@ -24,6 +25,7 @@ use crate::scale::{Options, RATE_PER_STAR_S, STARS_PER_CLUSTER, VALIDATORS, page
     &[
         "constellation sim scale",
         "constellation sim scale --html scale.html",
+        "constellation devnet --clusters 2 --json > devnet.json && constellation sim scale --devnet devnet.json",
         "constellation sim scale --rate-per-star 0.2 --validators 16 --cores 64 --uplink-mbit 10000 --json",
     ],
     &[Exit::CheckFailed, Exit::Machine],
@@ -56,6 +58,9 @@ pub struct Args {
     /// The seed of those networks
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// A report of `constellation devnet --json` on this machine, to stand beside the model of that network; may be given again
+    #[arg(long, value_name = "FILE")]
+    devnet: Vec<PathBuf>,
     /// Also write the report as an HTML page with plots
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -65,7 +70,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let report = report(&self.options(), self.machines_s, self.seed).map_err(|violation| {
+        let devnets = self.devnets()?;
+        let report = report(&self.options(), self.machines_s, self.seed, devnets).map_err(|violation| {
             Failure::new(Exit::CheckFailed, format_args!("the state machines broke their protocol: {violation}"))
         })?;
         if let Some(path) = &self.html {
@@ -82,6 +88,18 @@ impl Args {
                 "the model is more than 20 % from the real state machines: see the ratios; a longer --machines-s has less chance in it",
             )),
         }
+    }
+
+    fn devnets(&self) -> Result<Vec<DevnetComparison>, Failure> {
+        let cores = thread::available_parallelism().map_or(1, usize::from) as f64;
+        let one = |path: &PathBuf| {
+            let json = std::fs::read_to_string(path).map_err(|error| Failure::reading(path.display(), &error))?;
+            let devnet = Devnet::read(&json).map_err(|why| {
+                Failure::new(Exit::BadInput, format_args!("{} is no report of devnet --json: {why}", path.display()))
+            })?;
+            Ok(devnet.compare(cores))
+        };
+        self.devnet.iter().map(one).collect()
     }
 
     fn options(&self) -> Options {
@@ -104,6 +122,5 @@ impl Args {
 /// More than none, and no more than anybody signs.
 fn rate_per_star(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    let is_possible = rate >= 1e-6 && rate <= 1e4;
-    is_possible.then_some(rate).ok_or_else(|| "0.000001 to 10000 are possible".to_owned())
+    (1e-6..=1e4).contains(&rate).then_some(rate).ok_or_else(|| "0.000001 to 10000 are possible".to_owned())
 }
