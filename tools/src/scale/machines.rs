@@ -23,14 +23,14 @@ const LAYOUTS: [Layout; 5] = [
     Layout { nodes: 4, clusters: 4, stars: 200 },
     Layout { nodes: 4, clusters: 8, stars: 400 },
     Layout { nodes: 7, clusters: 2, stars: 200 },
-    Layout { nodes: 8, clusters: 4, stars: 400 },
+    Layout { nodes: 8, clusters: 3, stars: 240 },
 ];
 
 /// Transactions a second that each star sends. A choice: few enough that a star seldom waits for its own last one.
 const RATE_PER_STAR_S: f64 = 0.4;
 
 /// Virtual time before anything is counted, in microseconds.
-const WARM_UP_US: u64 = 1_000_000;
+const WARM_UP_US: u64 = 300_000;
 
 /// A small network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
