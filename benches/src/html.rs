@@ -1,7 +1,7 @@
 //! Reports as HTML pages with plots drawn as SVG inside them: no scripts, and nothing from outside, so that a file can be
 //! kept and sent as it is. The frame of any such page, and the page of a verification report.
 
-use crate::plot::{self, Bar, COLORS, Line};
+use crate::plot::{self, Axis, Bar, COLORS, Line};
 use crate::report::{percent, ratio, thousands};
 use crate::{Case, Report, Row, Setting};
 
@@ -196,7 +196,7 @@ fn curves(rows: &[Row], backends: &[&str], axis: &str, curve: Curve) -> Vec<Stri
             curve(rows[0]).2,
             threads_text(about.threads)
         );
-        figures.push(figure(&caption, &plot::lines(&places, &lines)));
+        figures.push(figure(&caption, &plot::lines(Axis::Logarithmic, &places, &lines)));
     }
     figures
 }

@@ -1,4 +1,4 @@
-//! Plots as SVG: horizontal bars, and lines over a logarithmic axis.
+//! Plots as SVG: horizontal bars, and lines.
 
 use crate::html::escape;
 
@@ -66,16 +66,28 @@ pub struct Line {
     pub points: Vec<(usize, f64)>,
 }
 
-/// Lines over the places `places`, which rise from at least one, on a logarithmic axis.
+/// How places lie along a plot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Equal differences are equally far apart.
+    Linear,
+    /// Equal ratios are.
+    Logarithmic,
+}
+
+/// Lines over the places `places`, which rise from at least one.
 #[must_use]
-pub fn lines(places: &[usize], lines: &[Line]) -> String {
+pub fn lines(axis: Axis, places: &[usize], lines: &[Line]) -> String {
     let largest = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
     let step = round_step(largest / 5.0);
     let top = (largest / step).ceil() * step;
     let (first, last) = (places.first().copied().unwrap_or(1), places.last().copied().unwrap_or(1));
-    let log = |place: usize| (place.max(1) as f64).ln();
+    let along = |place: usize| match axis {
+        Axis::Linear => place as f64,
+        Axis::Logarithmic => (place.max(1) as f64).ln(),
+    };
     let x = |place| {
-        let share = (log(place) - log(first)) / (log(last) - log(first)).max(f64::MIN_POSITIVE);
+        let share = (along(place) - along(first)) / (along(last) - along(first)).max(f64::MIN_POSITIVE);
         LEFT + share * (WIDTH - LEFT - 2.0 * MARGIN)
     };
     let y = |value: f64| LINES_HEIGHT - BOTTOM - value / top * (LINES_HEIGHT - BOTTOM - MARGIN);
@@ -149,10 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_span_the_plot_and_equal_ratios_are_equally_far_apart() {
-        let line = Line { name: "a".to_owned(), color: COLORS[1], points: vec![(8, 0.0), (64, 100.0), (512, 50.0)] };
-        let svg = lines(&[8, 64, 512], &[line]);
-        assert!(svg.contains("points=\"48.0,236.0 254.0,10.0 460.0,123.0\""), "{svg}");
+    fn lines_span_the_plot_and_equal_ratios_or_differences_are_equally_far_apart() {
+        for (axis, middle) in [(Axis::Logarithmic, 64), (Axis::Linear, 260)] {
+            let points = vec![(8, 0.0), (middle, 100.0), (512, 50.0)];
+            let line = Line { name: "a".to_owned(), color: COLORS[1], points };
+            let svg = lines(axis, &[8, middle, 512], &[line]);
+            assert!(svg.contains("points=\"48.0,236.0 254.0,10.0 460.0,123.0\""), "{svg}");
+        }
     }
 
     #[test]

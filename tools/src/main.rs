@@ -11,6 +11,7 @@ mod network;
 mod output;
 mod plan;
 mod requests;
+mod scale;
 mod signals;
 mod star;
 

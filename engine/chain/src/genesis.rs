@@ -120,8 +120,8 @@ struct Unchecked {
     stars: Vec<GenesisStar>,
 }
 
-/// Clusters that can be, with so many seats each.
-fn clusters_max(seats: usize) -> u32 {
+/// Clusters that a galaxy can have, with so many seats each, which are not none.
+pub fn clusters_max(seats: usize) -> u32 {
     CLUSTERS_MAX.min((SEATS_MAX / seats) as u32)
 }
 

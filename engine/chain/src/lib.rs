@@ -50,7 +50,7 @@ pub use certificate::{Certificate, CertificateError, Share};
 pub use commitment::StateCommitment;
 pub use committee::{COMMITTEE_MAX, Committee, Members, elect_facilitators};
 pub use evidence::{Evidence, find_forks};
-pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar, Growth};
+pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisStar, Growth, clusters_max};
 pub use growth::{Change, next_placement};
 pub use hash::{Hash, Hasher};
 pub use homes::Homes;

@@ -167,6 +167,7 @@ impl CoreStage {
                 }
                 Action::Append { black_hole, certificate } => {
                     self.gauges.height.store(black_hole.header.height(), Ordering::Relaxed);
+                    self.gauges.clusters_wanted.store(self.node.clusters_wanted() as u64, Ordering::Relaxed);
                     self.give_log(LogInput::Append { black_hole, certificate }, since)?;
                 }
                 Action::Verify { job, transactions } => {

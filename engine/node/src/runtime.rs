@@ -127,6 +127,10 @@ impl Ending {
 /// Counters and meters that operators read.
 pub(crate) struct Gauges {
     pub height: AtomicU64,
+    /// What the load of the last epoch asks for.
+    pub clusters_wanted: AtomicU64,
+    /// Seats of each of them.
+    facilitators: u64,
     /// Faults seen, by the validator whose they are.
     faults: Vec<AtomicU64>,
     pub unsent: AtomicU64,
@@ -173,6 +177,8 @@ impl Gauges {
         });
         serde_json::json!({
             "height": load(&self.height),
+            "clusters_wanted": load(&self.clusters_wanted),
+            "facilitators_wanted": load(&self.clusters_wanted) * self.facilitators,
             "backend": self.engine.backend().name(),
             "verification": self.engine.metrics(),
             "transactions_admitted": load(&self.admitted),
@@ -267,6 +273,7 @@ impl RunningNode {
         let network_id = genesis.network_id();
         let peers: Vec<Peer> =
             genesis.nodes().iter().map(|node| Peer { public_key: node.public_key.0, address: node.address }).collect();
+        let facilitators = genesis.cluster_facilitators() as u64;
         let mut settings = Config::new(genesis, key.clone());
         settings.round_interval_us = config.round_interval_ms * 1000;
         let mut node = Node::new(settings, Arc::new(engine.clone()))?;
@@ -293,6 +300,8 @@ impl RunningNode {
         let net_handle = Arc::new(OnceLock::new());
         let gauges = Arc::new(Gauges {
             height: AtomicU64::new(node.tip().0),
+            clusters_wanted: AtomicU64::new(node.clusters_wanted() as u64),
+            facilitators,
             faults: peers.iter().map(|_| AtomicU64::new(0)).collect(),
             unsent: AtomicU64::new(0),
             admitted: AtomicU64::new(0),

@@ -96,7 +96,7 @@ impl Args {
 }
 
 /// A number from `MIN` to `MAX`.
-fn within<const MIN: u32, const MAX: u32>(text: &str) -> Result<f64, String> {
+pub(super) fn within<const MIN: u32, const MAX: u32>(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     let is_within = (f64::from(MIN)..=f64::from(MAX)).contains(&number);
     is_within.then_some(number).ok_or_else(|| format!("{MIN} to {MAX} are possible"))

@@ -50,6 +50,36 @@ const VOTE_BYTES: f64 = 36.0;
 /// Processor time of all n nodes for an epoch, in milliseconds: "The common subset".
 const ACS_CPU_MS: [(f64, f64); 5] = [(4.0, 0.31), (16.0, 1.52), (31.0, 6.18), (64.0, 34.35), (128.0, 207.84)];
 
+/// Processor time of a facilitator for a cluster's round, for each other member, in seconds, certificates aside: "Scale", devnets of 4, 8 and 16
+/// nodes. It is most of what a round costs: journal, sockets, wake-ups and encryption, of which [`acs_cpu_s`] has nothing.
+pub const CLUSTER_PEER_S: f64 = 0.24e-3;
+/// The part of it in the core's stage.
+pub const CLUSTER_PEER_CORE_S: f64 = 0.145e-3;
+/// Processor time of a validator for a galaxy's round, in seconds, however many others there are, and for each other one: "Scale".
+pub const GALAXY_ROUND_S: f64 = 2.4e-3;
+/// See [`GALAXY_ROUND_S`].
+pub const GALAXY_PEER_S: f64 = 0.28e-3;
+/// The parts of them in the core's stage.
+pub const GALAXY_ROUND_CORE_S: f64 = 0.7e-3;
+/// See [`GALAXY_ROUND_CORE_S`].
+pub const GALAXY_PEER_CORE_S: f64 = 0.25e-3;
+
+/// What a transaction costs a node more where transactions come one by one and nothing is done in bulk, in seconds: "Scale", 45 µs
+/// instead of some 20.
+pub const IDLE_TRANSACTION_S: f64 = 25e-6;
+
+/// Signatures a second where a certificate is checked by itself, which the core's stage does: "Other batch sizes", avx512, batch 8.
+pub const CERTIFICATE_VERIFY_PER_S: f64 = 136_000.0;
+
+/// One-way delays more of a galaxy's round that follows another without a pause, when some propose late and may be voted out with the second coin: "Scale",
+/// 2.7 with 4 nodes and 1.6 with 8.
+pub const LATE_PROPOSAL_DELAYS: f64 = 2.0;
+
+/// Bytes that a vote message has besides its votes, and of a certificate share: "Scale".
+pub const MESSAGE_BYTES: f64 = 20.0;
+/// See [`MESSAGE_BYTES`].
+pub const SHARE_BYTES: f64 = 96.0;
+
 /// Rounds of a cluster that may be under way before the galaxy has settled the first.
 pub const ROUNDS_AHEAD: f64 = ROUNDS_AHEAD_OF_GALAXY as f64;
 /// The least time between the starts of a cluster's rounds, in seconds.

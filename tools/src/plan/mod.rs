@@ -2,7 +2,7 @@
 //! committee is exact (`gate`, on the engine's own safety gate); times and loads are a model (`model`) whose costs are
 //! measured ones (`costs`). What comes out is a `Plan` (`report`), a page (`page`), or a `Refusal` that says why and what to change.
 
-mod costs;
+pub mod costs;
 mod gate;
 mod model;
 mod page;

@@ -2,7 +2,7 @@
 //! of faulty stars, which is the paper's figure 4.
 
 use constellation_benches::html::{document, escape, figure, key, section};
-use constellation_benches::plot::{self, COLORS, Line};
+use constellation_benches::plot::{self, Axis, COLORS, Line};
 use constellation_chain::COMMITTEE_MAX;
 use constellation_meme::{Committees, Ratio};
 
@@ -95,10 +95,13 @@ fn plots(demand: &Demand, series: &[Series]) -> Vec<String> {
         magnitudes.push(Line { name: "--max-failure".to_owned(), color: COLORS[8], points });
     }
     vec![
-        figure("probability of failure", &plot::lines(&places, &lines(|failure| Some(number(failure))))),
+        figure(
+            "probability of failure",
+            &plot::lines(Axis::Logarithmic, &places, &lines(|failure| Some(number(failure)))),
+        ),
         figure(
             "the same in powers of ten: 9 is one in 10^9, 20 are shown; the level line is --max-failure",
-            &plot::lines(&places, &magnitudes),
+            &plot::lines(Axis::Logarithmic, &places, &magnitudes),
         ),
     ]
 }

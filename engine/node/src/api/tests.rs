@@ -110,6 +110,12 @@ fn status() -> NodeStatus {
         peers_connected: 3,
         best_known_height: 10,
         state: Hash([5; 32]),
+        validators: 4,
+        is_validator: true,
+        seats_open: 3,
+        clusters: 1,
+        clusters_wanted: 2,
+        facilitators_wanted: 8,
     }
 }
 

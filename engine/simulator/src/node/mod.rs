@@ -13,7 +13,7 @@ mod watch;
 
 pub use deceit::Deceit;
 pub use logs::Changes;
-pub use network::{Disk, Network, Options};
+pub use network::{Disk, LATENCY_MIN_US, LATENCY_SPREAD_US, Network, Options, STEP_US};
 pub use scenario::{Adversary, Outcome, Report, Scenario};
 pub use sent::Sent;
 pub use stars::{Stars, star_key};

@@ -23,11 +23,12 @@ use super::stars::star_key;
 use super::watch::{Violation, Watch};
 use crate::chance::Chance;
 
-/// Between two looks at what has arrived.
-const STEP_US: u64 = 1_000;
-/// A message takes this long at least, and that much more at most.
-const LATENCY_MIN_US: u64 = 50;
-const LATENCY_SPREAD_US: u64 = 3_000;
+/// Between two looks at what has arrived, in microseconds.
+pub const STEP_US: u64 = 1_000;
+/// A message takes this long at least, in microseconds, where [`Network::latency_min_us`] is left as it is.
+pub const LATENCY_MIN_US: u64 = 50;
+/// It takes that much more at most, in microseconds.
+pub const LATENCY_SPREAD_US: u64 = 3_000;
 /// Faults that are kept.
 const FAULTS_MAX: usize = 10_000;
 

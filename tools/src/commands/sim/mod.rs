@@ -1,8 +1,9 @@
-//! `constellation sim`: whole networks in one thread, driven by a seed, against adversaries. Here is what the subcommands share: which
-//! adversaries and runs, spread over threads, and what is said of those that break the protocol.
+//! `constellation sim`: whole networks in one thread, driven by a seed, against adversaries; and how they grow. Here is what the first two subcommands share:
+//! which adversaries and runs, spread over threads, and what is said of those that break the protocol.
 
 mod acs;
 mod node;
+mod scale;
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -22,7 +23,7 @@ use crate::signals::StopSignal;
 /// Violations that are kept; a protocol that fails that often need not be told of more.
 const VIOLATIONS_MAX: usize = 20;
 
-/// Simulate networks under attack, driven by a seed
+/// Simulate networks under attack, and their growth, driven by a seed
 ///
 /// The machines and bytes are those of real nodes; delivery, crashes, faulty nodes and time are made up from a seed, the same on every
 /// machine. What must never happen is printed with the command that replays it.
@@ -32,6 +33,7 @@ const VIOLATIONS_MAX: usize = 20;
         "constellation sim acs --nodes 31 --faulty 10 --adversary coin-aware --seed 7",
         "constellation sim acs --nodes 4,7,10 --adversary all --runs 1450",
         "constellation sim node --nodes 16 --adversary partition --seed 3",
+        "constellation sim scale --html scale.html",
     ],
     &[Exit::CheckFailed, Exit::Machine],
 ))]
@@ -44,6 +46,7 @@ pub struct Args {
 enum What {
     Acs(acs::Args),
     Node(node::Args),
+    Scale(scale::Args),
 }
 
 impl Args {
@@ -52,6 +55,7 @@ impl Args {
         match self.what {
             What::Acs(args) => args.run(),
             What::Node(args) => args.run(),
+            What::Scale(args) => args.run(),
         }
     }
 }
