@@ -25,8 +25,9 @@
 use constellation_meme::fault_bound;
 
 use crate::plan::costs::{
-    AGREEMENT_DELAYS, BROADCAST_DELAYS, CERTIFICATE_DELAYS, CORE_S, HANDLING_S, LOAD_MAX, ROUND_INTERVAL_MIN_S,
-    ROUNDS_AHEAD, SIGNATURES, acs_cpu_s, block_bytes, round_max_bytes, vote_bytes,
+    AGREEMENT_DELAYS, BROADCAST_DELAYS, CERTIFICATE_DELAYS, CERTIFICATE_VERIFY_PER_S, CLUSTER_PEER_S, CORE_S,
+    GALAXY_PEER_S, GALAXY_ROUND_S, HANDLING_S, LOAD_MAX, ROUND_INTERVAL_MIN_S, ROUNDS_AHEAD, SIGNATURES, acs_cpu_s,
+    block_bytes, round_max_bytes, vote_bytes,
 };
 use crate::plan::refusal::Limit;
 use crate::plan::{Demand, Refusal, Site};
@@ -171,7 +172,7 @@ impl Model {
         Load {
             up_bytes_per_s: bytes_per_s * (2.0 * others + copies) + votes_per_s,
             down_bytes_per_s: bytes_per_s * (2.0 * others + 1.0 / self.seats) + votes_per_s,
-            cores: rate_per_s * self.transaction_s() + self.consensus_cpu_s() / interval_s,
+            cores: rate_per_s * self.transaction_s() + self.cluster_cpu_s() / interval_s,
         }
     }
 
@@ -180,11 +181,12 @@ impl Model {
         let blocks_per_s = clusters / interval_s;
         let headers_per_s = (self.seats - 1.0) * blocks_per_s * self.block_bytes();
         let consensus_per_s = headers_per_s + vote_bytes(self.seats) / galaxy_interval_s;
-        let certificates_s = blocks_per_s * self.quorum() / self.site.verify_per_s;
+        // In each other proposal a certificate of its own, checked by itself.
+        let certificates_s = blocks_per_s * (self.seats - 1.0) * self.quorum() / CERTIFICATE_VERIFY_PER_S;
         Load {
             up_bytes_per_s: consensus_per_s,
             down_bytes_per_s: rate_per_s * f64::from(self.site.transaction_bytes) + consensus_per_s,
-            cores: rate_per_s * self.transaction_s() + certificates_s + self.consensus_cpu_s() / galaxy_interval_s,
+            cores: rate_per_s * self.transaction_s() + certificates_s + self.galaxy_cpu_s() / galaxy_interval_s,
         }
     }
 
@@ -205,8 +207,18 @@ impl Model {
         Ok(())
     }
 
-    /// Processor time of a member for a round: the common subset, and everybody's seal and certificate share.
-    fn consensus_cpu_s(&self) -> f64 {
+    /// Processor time of a facilitator for a round.
+    fn cluster_cpu_s(&self) -> f64 {
+        self.subset_cpu_s() + (self.seats - 1.0) * CLUSTER_PEER_S
+    }
+
+    /// Processor time of a validator for a round.
+    fn galaxy_cpu_s(&self) -> f64 {
+        self.subset_cpu_s() + GALAXY_ROUND_S + (self.seats - 1.0) * GALAXY_PEER_S
+    }
+
+    /// The common subset, and everybody's seal and certificate share.
+    fn subset_cpu_s(&self) -> f64 {
         acs_cpu_s(self.seats) + 2.0 * self.seats / self.site.verify_per_s
     }
 
