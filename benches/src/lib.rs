@@ -1,5 +1,5 @@
 //! Side-by-side measurements of verification throughput against other libraries, as data, as a table and as a page; and
-//! what an epoch of the common subset costs ([`acs`]), and what placing stars by their traffic gains ([`placement`]). It measures and reports; it must never be linked into a node.
+//! what an epoch of the common subset costs ([`acs`]), what placing stars by their traffic gains ([`placement`]), and what a block's sketch is good for ([`sketch`]). It measures and reports; it must never be linked into a node.
 //!
 //! One library, `ed25519-simd`, compiles only when a whole program enables AVX-512. The build script therefore builds a
 //! program of its own for it (`reference/`), which is part of this crate as bytes and takes its turns over pipes.
@@ -33,6 +33,7 @@ pub mod plot;
 mod random;
 mod reference;
 mod report;
+pub mod sketch;
 mod statistics;
 mod workload;
 

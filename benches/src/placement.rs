@@ -19,7 +19,7 @@ pub use report::{Report, Row};
 use crate::Machine;
 use crate::machine::cpu_ms;
 use crate::random::Random;
-use graph::transfers;
+pub(crate) use graph::transfers;
 
 /// The most stars of a run.
 pub const STARS_MAX: usize = 1 << 20;

@@ -30,3 +30,28 @@ impl Random {
         bytes.into()
     }
 }
+
+/// Zipf's law: of so many, the i-th is drawn in proportion to 1/i.
+pub struct Zipf {
+    /// Sums of 1/i, in units of 2^-32.
+    sums: Vec<u64>,
+}
+
+impl Zipf {
+    /// Of `count`, which is not zero.
+    pub fn new(count: usize) -> Self {
+        let mut sum = 0;
+        let next = |rank: usize| {
+            sum += (1 << 32) / rank as u64;
+            sum
+        };
+        Self { sums: (1..=count).map(next).collect() }
+    }
+
+    /// One of them, from 0.
+    pub fn draw(&self, random: &mut Random) -> usize {
+        let total = self.sums.last().copied().unwrap_or(1);
+        let drawn = random.below(total as usize) as u64;
+        self.sums.partition_point(|sum| *sum <= drawn)
+    }
+}

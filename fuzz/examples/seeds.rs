@@ -4,7 +4,7 @@ use constellation_acs::{
     Fragment, InstanceSet, JournalEntry, Message as SubsetMessage, Step as SubsetStep, Value, Vote,
 };
 use constellation_chain::{
-    BlackHole, COMMITTEE_MAX, Hash, Kind, Offer, RoundId, Share, StarHead, Tier, Transaction, vrf,
+    BlackHole, COMMITTEE_MAX, CertifiedHeader, Hash, Kind, Offer, RoundId, Share, StarHead, Tier, Transaction, vrf,
 };
 use constellation_fuzz::{Driver, Step, genesis, network_id, node_key, star_key};
 use constellation_node::NodeConfig;
@@ -164,7 +164,9 @@ fn late_node() -> Anything {
         if let Message::BlackHole(record) = Message::decode(bytes, COMMITTEE_MAX)? {
             save("protocol_message", "black-hole", bytes)?;
             save("black_hole", "transfers", &record)?;
-            let (hole, _) = BlackHole::decode(&record, network_id())?;
+            let (hole, certificate) = BlackHole::decode(&record, network_id())?;
+            let carried = CertifiedHeader::new(hole.header, &certificate, 3);
+            save("certified_header", "of-a-real-round", carried.to_bytes())?;
             let mut block = Vec::new();
             hole.lsh_blocks[0].write(&mut block);
             save("lsh_block", "sealed", block)?;

@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     let certificate = Certificate::from_shares(&Default::default());
     let sealed = Arc::new(SealedLshBlock { block, certificate: certificate.clone() });
     let (state, beacon, facilitators) = (ledger.state(), Hash([3; 32]), Hash([4; 32]));
-    let place = BlackHolePlace { network, height: 1, previous, state, beacon, facilitators };
+    let place = BlackHolePlace { network, height: 1, previous, state, beacon, facilitators, reelected: Vec::new() };
     let hole = BlackHole::fold(place, vec![sealed], application);
     assert_eq!(BlackHole::decode(&hole.to_bytes(&certificate), network), Ok((hole, certificate)));
 });

@@ -9,7 +9,7 @@ fn check(bytes: &[u8]) {
     let Ok(transaction) = Transaction::decode(bytes, network_id()) else { return };
     assert_eq!(transaction.to_bytes(), bytes);
     assert_eq!(transaction.len_bytes(), bytes.len());
-    let messages = transaction.signed_messages();
+    let messages = transaction.signed_messages(&[]);
     assert_eq!(transaction.signatures(&messages).count(), transaction.halves().count());
     assert!(transaction.halves().all(|(_, half)| half.sequence() > 0));
 }

@@ -256,6 +256,30 @@ fn bench_acs_refuses_what_it_cannot_measure_and_strictly_what_is_noise() {
 }
 
 #[test]
+fn bench_sketch_reports_every_use_and_refuses_what_it_cannot_measure() {
+    let line = ["bench", "sketch", "--blocks", "16", "--transactions", "32", "--trials", "2", "--stars", "500"];
+    let report = run(&[&line[..], &["--json"]].concat());
+    assert_eq!((report.code, report.stderr.as_str()), (0, ""), "{report:?}");
+    let report = report.json();
+    let first = |rows: &str| report[rows][0].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        first("overlaps"),
+        "blocks conflict_recall copy_recall method overlap_recall overlapping_share pairs_compared search_cpu_us sketches_cpu_us \
+         traffic transactions"
+    );
+    assert_eq!(
+        first("copies"),
+        "copied_percent exact_cpu_us exact_false_alarms exact_found jaccard round_cpu_us sketch_cpu_us sketch_false_alarms \
+         sketch_found"
+    );
+    assert_eq!(first("cold_stars"), "cpu_us_per_star cross_share first_transfers method");
+    let text = run(&line).stdout;
+    assert!(text.contains("Overlaps:") && text.contains("Copied proposals:") && text.contains("New stars:"), "{text}");
+    let refused = run(&["bench", "sketch", "--blocks", "4"]);
+    assert!(refused.code == 2 && refused.stderr.contains("8 to 1024 blocks"), "{refused:?}");
+}
+
+#[test]
 fn help_of_the_program_documents_the_exit_codes() {
     let help = run(&["--help"]);
     assert_eq!(help.code, 0);
@@ -288,6 +312,7 @@ fn help_of_every_command_shows_examples() {
         "verify",
         "bench acs",
         "bench placement",
+        "bench sketch",
         "bench verify",
         "log bounds",
         "log print",

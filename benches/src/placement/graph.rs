@@ -10,7 +10,7 @@
 //!
 //! A transfer takes a relation at random, all alike, and a direction at random: so a star's traffic is as heavy-tailed as its relations are.
 
-use crate::random::Random;
+use crate::random::{Random, Zipf};
 
 /// Relations that a newcomer makes.
 pub const RELATIONS: usize = 4;
@@ -74,11 +74,12 @@ fn pick(stars: &[usize], random: &mut Random) -> usize {
 
 /// Preferential attachment is a draw from a list that has each star once for being there (in the communities) and once for each relation.
 fn communities(stars: usize, random: &mut Random) -> Vec<Relation> {
-    let sizes = zipf(stars.div_ceil(STARS_PER_COMMUNITY));
-    let mut members = vec![Vec::new(); sizes.len()];
+    let communities = stars.div_ceil(STARS_PER_COMMUNITY);
+    let sizes = Zipf::new(communities);
+    let mut members = vec![Vec::new(); communities];
     let (mut everybody, mut home, mut relations) = (Vec::new(), Vec::new(), Vec::new());
     for star in 0..stars {
-        let mine = zipf_draw(&sizes, random);
+        let mine = sizes.draw(random);
         let mut others = Vec::new();
         for _ in 0..RELATIONS {
             let is_outside = random.below(100) < OUTSIDE_PERCENT || members[mine].is_empty();
@@ -99,22 +100,6 @@ fn communities(stars: usize, random: &mut Random) -> Vec<Relation> {
         }
     }
     relations
-}
-
-/// Sums of 1/i, in units of 2^-32.
-fn zipf(count: usize) -> Vec<u64> {
-    let mut sum = 0;
-    let mut next = |rank: usize| {
-        sum += (1 << 32) / rank as u64;
-        sum
-    };
-    (1..=count).map(&mut next).collect()
-}
-
-fn zipf_draw(sums: &[u64], random: &mut Random) -> usize {
-    let total = sums.last().copied().unwrap_or(1);
-    let drawn = random.below(total as usize) as u64;
-    sums.partition_point(|sum| *sum <= drawn)
 }
 
 /// Begins with a clique of one star more than a newcomer has relations.

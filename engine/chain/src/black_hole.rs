@@ -88,6 +88,15 @@ impl BlackHoleHeader {
         u64::from_le_bytes(self.height)
     }
 
+    pub(crate) fn version(&self) -> u8 {
+        self.version
+    }
+
+    /// Whether version and reserved bytes are as this build writes them.
+    pub(crate) fn is_of_this_version(&self) -> bool {
+        self.version == VERSION && self.zero == [0; 3]
+    }
+
     /// The round that made it.
     pub fn round_id(&self) -> RoundId {
         RoundId { network: self.network, tier: Tier::Galaxy, number: self.height() }
@@ -254,7 +263,7 @@ impl BlackHole {
     pub fn decode(bytes: &[u8], network: NetworkId) -> Result<(Self, Certificate), BlackHoleError> {
         let mut reader = Reader::new(bytes);
         let header: BlackHoleHeader = *reader.view()?;
-        if header.version != VERSION || header.zero != [0; 3] {
+        if !header.is_of_this_version() {
             return Err(BlackHoleError::Version(header.version));
         }
         if header.network != network {

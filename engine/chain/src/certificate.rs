@@ -94,20 +94,28 @@ impl Certificate {
         committee: &Committee,
         check: &dyn CheckSignatures,
     ) -> Result<(), CertificateError> {
-        let (found, wanted) = (self.signers.count(), committee.quorum());
-        if found < wanted {
-            return Err(CertificateError::TooFew { found, wanted });
-        }
+        let signers = self.check_signers(committee)?;
         let message = share_message(id, block);
-        let mut items = Vec::with_capacity(found);
-        for (index, signature) in self.signers.iter().zip(&self.signatures) {
-            let public_key = *committee.get(index).ok_or(CertificateError::NotAMember(index))?;
-            items.push(SignedMessage { public_key, signature: *signature, message: &message });
-        }
+        let signed = |(public_key, signature): (PublicKey, &Signature)| SignedMessage {
+            public_key,
+            signature: *signature,
+            message: &message,
+        };
+        let items: Vec<_> = signers.into_iter().zip(&self.signatures).map(signed).collect();
         match check.check(&items).iter().position(|valid| !valid) {
             Some(bad) => Err(CertificateError::BadSignature(items[bad].public_key)),
             None => Ok(()),
         }
+    }
+
+    /// The signers, if they are a quorum of `committee`; their signatures are not checked.
+    pub(crate) fn check_signers(&self, committee: &Committee) -> Result<Vec<PublicKey>, CertificateError> {
+        let (found, wanted) = (self.signers.count(), committee.quorum());
+        if found < wanted {
+            return Err(CertificateError::TooFew { found, wanted });
+        }
+        let member = |index| committee.get(index).copied().ok_or(CertificateError::NotAMember(index));
+        self.signers.iter().map(member).collect()
     }
 
     /// Appends the certificate's bytes.

@@ -20,9 +20,15 @@
 //! [[stars]]                       # accounts that hold coins at the start
 //! public_key = "…64 hex digits…"
 //! balance = 100000000             # in 10^-8 noos
+//!
+//! [[galaxies]]                    # networks whose black holes this one takes as transactions; none where they are left out
+//! genesis = "…64 hex digits…"     # hash of that network's genesis
+//! validators = ["…64 hex digits…"]  # its nodes, in its order: 1 to 16
 //! ```
 
+use crate::certified_header::GALAXY_VALIDATORS_MAX;
 use crate::committee::{COMMITTEE_MAX, Committee};
+use crate::galaxies::{GALAXIES_MAX, GenesisGalaxy};
 use crate::hash::{Hash, Hasher};
 use crate::keys::PublicKey;
 use crate::placement::CLUSTERS_MAX;
@@ -103,6 +109,8 @@ pub struct Genesis {
     growth: Growth,
     nodes: Vec<GenesisNode>,
     stars: Vec<GenesisStar>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    galaxies: Vec<GenesisGalaxy>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +126,8 @@ struct Unchecked {
     nodes: Vec<GenesisNode>,
     #[serde(default)]
     stars: Vec<GenesisStar>,
+    #[serde(default)]
+    galaxies: Vec<GenesisGalaxy>,
 }
 
 /// Clusters that a galaxy can have, with so many seats each, which are not none.
@@ -178,7 +188,7 @@ pub enum GenesisError {
     /// A key named twice.
     #[error("genesis file: {what} {key} is listed twice")]
     Twice {
-        /// `node` or `star`.
+        /// `node`, `star` or `validator of a galaxy`.
         what: &'static str,
         /// The key.
         key: PublicKey,
@@ -186,6 +196,22 @@ pub enum GenesisError {
     /// More coins than the amounts of the protocol can count.
     #[error("genesis file: the balances add up to more than {}", u64::MAX)]
     Supply,
+    /// Too many galaxies below.
+    #[error("genesis file: {0} galaxies; at most {GALAXIES_MAX} are possible")]
+    GalaxyCount(usize),
+    /// A galaxy without validators, or with so many that a quorum's signatures do not fit a transaction.
+    #[error(
+        "genesis file: galaxy {galaxy} has {validators} validators; 1 to {GALAXY_VALIDATORS_MAX} are possible, because a transaction must hold a quorum's signatures"
+    )]
+    GalaxyValidators {
+        /// The galaxy.
+        galaxy: NetworkId,
+        /// Validators listed.
+        validators: usize,
+    },
+    /// A galaxy named twice.
+    #[error("genesis file: galaxy {0} is listed twice")]
+    GalaxyTwice(NetworkId),
 }
 
 impl Genesis {
@@ -209,8 +235,15 @@ impl Genesis {
         reject_twice("node", nodes.iter().map(|node| node.public_key))?;
         reject_twice("star", stars.iter().map(|star| star.public_key))?;
         stars.iter().try_fold(0u64, |sum, star| sum.checked_add(star.balance)).ok_or(GenesisError::Supply)?;
-        let growth = Growth::default();
-        Ok(Genesis { network: network.to_owned(), cluster_facilitators, clusters: 1, growth, nodes, stars })
+        Ok(Genesis {
+            network: network.to_owned(),
+            cluster_facilitators,
+            clusters: 1,
+            growth: Growth::default(),
+            nodes,
+            stars,
+            galaxies: Vec::new(),
+        })
     }
 
     /// The same with another number of star clusters.
@@ -242,12 +275,32 @@ impl Genesis {
         }
     }
 
+    /// The same with galaxies below it.
+    pub fn with_galaxies(self, galaxies: Vec<GenesisGalaxy>) -> Result<Self, GenesisError> {
+        if galaxies.len() > GALAXIES_MAX {
+            return Err(GenesisError::GalaxyCount(galaxies.len()));
+        }
+        let mut seen = HashSet::new();
+        for galaxy in &galaxies {
+            let (id, validators) = (galaxy.network_id(), galaxy.validators.len());
+            if !(1..=GALAXY_VALIDATORS_MAX).contains(&validators) {
+                return Err(GenesisError::GalaxyValidators { galaxy: id, validators });
+            }
+            reject_twice("validator of a galaxy", galaxy.validators.iter().copied())?;
+            if !seen.insert(id) {
+                return Err(GenesisError::GalaxyTwice(id));
+            }
+        }
+        Ok(Genesis { galaxies, ..self })
+    }
+
     /// Reads the text of a genesis file.
     pub fn from_toml(text: &str) -> Result<Self, GenesisError> {
         let parts: Unchecked = toml::from_str(text).map_err(|error| GenesisError::Toml(error.to_string()))?;
         Genesis::new(&parts.network, parts.cluster_facilitators, parts.nodes, parts.stars)?
             .with_clusters(parts.clusters)?
-            .with_growth(parts.growth)
+            .with_growth(parts.growth)?
+            .with_galaxies(parts.galaxies)
     }
 
     /// The text of a genesis file.
@@ -275,14 +328,17 @@ impl Genesis {
         for star in &self.stars {
             hasher.update(&star.public_key.0).update(&star.balance.to_le_bytes());
         }
+        // Where there are none, nothing is added: a network without galaxies keeps the name it had before there could be any.
+        for galaxy in &self.galaxies {
+            hasher.update(&galaxy.genesis.0).update(&(galaxy.validators.len() as u64).to_le_bytes());
+            hasher.update(bytemuck::cast_slice(&galaxy.validators));
+        }
         hasher.finish()
     }
 
     /// The network's id: the first 8 bytes of [`Genesis::hash`].
     pub fn network_id(&self) -> NetworkId {
-        let mut id = NetworkId::default();
-        id.0.copy_from_slice(&self.hash().0[..8]);
-        id
+        NetworkId::of_genesis(&self.hash())
     }
 
     /// The network's name, for people.
@@ -323,6 +379,11 @@ impl Genesis {
     /// The accounts that start with coins.
     pub fn stars(&self) -> &[GenesisStar] {
         &self.stars
+    }
+
+    /// The galaxies below: their black holes are transactions here.
+    pub fn galaxies(&self) -> &[GenesisGalaxy] {
+        &self.galaxies
     }
 
     /// The galaxy's first committee: every node that does not stand by, in order.
@@ -408,6 +469,31 @@ mod tests {
         }
         let growth = Growth { epoch_black_holes: 0, ..Growth::default() };
         assert_eq!(grow(growth), GenesisError::Zero("epoch_black_holes"));
+    }
+
+    #[test]
+    fn galaxies_read_back_name_the_network_and_are_checked() {
+        let galaxy = |byte: u8, validators: u8| GenesisGalaxy {
+            genesis: Hash([byte; 32]),
+            validators: (0..validators).map(|byte| PublicKey([byte; 32])).collect(),
+        };
+        let plain = Genesis::new("a", 1, vec![node(1)], vec![]).unwrap();
+        let with = |galaxies| plain.clone().with_galaxies(galaxies);
+        let two = with(vec![galaxy(1, 4), galaxy(2, 16)]).unwrap();
+        assert_eq!(Genesis::from_toml(&two.to_toml()), Ok(two.clone()));
+        for other in [vec![], vec![galaxy(1, 4)], vec![galaxy(2, 16), galaxy(1, 4)], vec![galaxy(1, 4), galaxy(2, 15)]]
+        {
+            assert_ne!(with(other).unwrap().network_id(), two.network_id());
+        }
+        for count in [0, 17] {
+            let expected = GenesisError::GalaxyValidators { galaxy: NetworkId([1; 8]), validators: count.into() };
+            assert_eq!(with(vec![galaxy(1, count)]), Err(expected));
+        }
+        assert_eq!(with(vec![galaxy(1, 4), galaxy(1, 5)]), Err(GenesisError::GalaxyTwice(NetworkId([1; 8]))));
+        assert_eq!(with(vec![galaxy(1, 1); 257]), Err(GenesisError::GalaxyCount(257)));
+        let twin = GenesisGalaxy { validators: vec![PublicKey([7; 32]); 2], ..galaxy(1, 0) };
+        let expected = GenesisError::Twice { what: "validator of a galaxy", key: PublicKey([7; 32]) };
+        assert_eq!(with(vec![twin]), Err(expected));
     }
 
     #[test]

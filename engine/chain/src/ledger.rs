@@ -7,15 +7,18 @@
 //! An honest star whose transaction was censored through no fault of its own (its counterparty forked, its balance came late)
 //! must sign another half with the same number. The ledger therefore remembers such *released* ids beside those that stand, so that replaying
 //! a released transaction never makes evidence against its signer.
+//!
+//! A transaction that carries up a black hole of a galaxy below applies iff, besides, that extends the galaxy's head or stands already.
 
 use crate::account::{Account, Standing, StarHead};
 use crate::commitment::StateCommitment;
 use crate::evidence::Evidence;
+use crate::galaxies::{Galaxies, GalaxyHead};
 use crate::genesis::Genesis;
 use crate::hash::Hash;
 use crate::keys::PublicKey;
 use crate::map::KeyState;
-use crate::transaction::Transaction;
+use crate::transaction::{NetworkId, Transaction};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -30,22 +33,32 @@ const AHEAD_MAX: usize = 128;
 pub enum Reason {
     /// It stands already; sending it again changes nothing.
     Duplicate = 1,
-    /// Another transaction of one of its stars stands with the same number and predecessor.
+    /// Another transaction of one of its stars stands with the same number and predecessor, or another black hole of its galaxy with the same
+    /// height.
     Fork = 2,
     /// One of its numbers is behind that star's head.
     Stale = 3,
-    /// It follows a transaction that does not stand.
+    /// It follows a transaction that does not stand, or carries a black hole that follows one that does not.
     Orphan = 4,
     /// It follows a transaction that has not arrived: send it again after that one.
     Gap = 5,
     /// The initiator's balance does not cover the amount.
     Balance = 6,
+    /// It carries a black hole of a galaxy that is not listed, or that too few of its validators signed.
+    Uncertified = 7,
 }
 
 impl Reason {
     /// All reasons, in the order of their bytes.
-    pub const ALL: [Reason; 6] =
-        [Reason::Duplicate, Reason::Fork, Reason::Stale, Reason::Orphan, Reason::Gap, Reason::Balance];
+    pub const ALL: [Reason; 7] = [
+        Reason::Duplicate,
+        Reason::Fork,
+        Reason::Stale,
+        Reason::Orphan,
+        Reason::Gap,
+        Reason::Balance,
+        Reason::Uncertified,
+    ];
 
     /// The reason written as `byte`.
     pub fn from_byte(byte: u8) -> Option<Reason> {
@@ -61,6 +74,7 @@ impl Reason {
             Reason::Orphan => "orphan",
             Reason::Gap => "gap",
             Reason::Balance => "balance",
+            Reason::Uncertified => "uncertified",
         }
     }
 }
@@ -91,11 +105,12 @@ pub struct Application {
     pub applied: usize,
 }
 
-/// The accounts of all stars.
+/// The accounts of all stars, and the heads of the galaxies below.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// An account is never taken out, so its place is as good as its key.
     accounts: IndexMap<PublicKey, Account, KeyState>,
+    galaxies: Galaxies,
     commitment: StateCommitment,
 }
 
@@ -104,9 +119,11 @@ impl Ledger {
     pub fn new(genesis: &Genesis) -> Self {
         let mut ledger = Ledger::default();
         let stars = genesis.stars().iter().map(|star| (star.public_key, star.balance));
-        // A node has an account from the start, or it could not ask to join or leave: only who has one can start a transaction.
+        // A node has an account from the start, or it could not ask to join or leave: only who has one can start a transaction. So have the
+        // validators of the galaxies below, to carry their black holes up.
         let nodes = genesis.nodes().iter().map(|node| (node.public_key, 0));
-        for (key, balance) in stars.chain(nodes) {
+        let carriers = genesis.galaxies().iter().flat_map(|galaxy| &galaxy.validators).map(|key| (*key, 0));
+        for (key, balance) in stars.chain(nodes).chain(carriers) {
             if !ledger.accounts.contains_key(&key) {
                 let mut account = Account::new(balance);
                 account.digest = account.hash(&key);
@@ -114,7 +131,13 @@ impl Ledger {
                 ledger.accounts.insert(key, account);
             }
         }
+        ledger.galaxies = Galaxies::new(genesis.galaxies(), &mut ledger.commitment);
         ledger
+    }
+
+    /// Where the chain of a galaxy below stands, if the genesis lists it.
+    pub fn galaxy(&self, network: &NetworkId) -> Option<GalaxyHead> {
+        self.galaxies.head(network)
     }
 
     /// A star's account, if it was ever touched.
@@ -137,7 +160,7 @@ impl Ledger {
         self.accounts.values().map(|account| u128::from(account.balance)).sum()
     }
 
-    /// The commitment over all accounts.
+    /// The commitment over all accounts and galaxies.
     pub fn state(&self) -> Hash {
         self.commitment.hash()
     }
@@ -147,9 +170,10 @@ impl Ledger {
         self.verdict(transaction).err().map(|(reason, _)| reason)
     }
 
-    /// Whether applying `transaction` would put a fork into the evidence.
+    /// Whether applying `transaction` would record a fork, of a star or of a galaxy below.
     pub fn would_prove_fork(&self, transaction: &Transaction) -> bool {
         matches!(self.verdict(transaction), Err((_, forks)) if !forks.is_empty())
+            || transaction.black_hole().is_some_and(|carried| self.galaxies.would_prove_fork(&carried))
     }
 
     /// Applies agreed transactions in their canonical order. Signatures were checked before.
@@ -168,6 +192,9 @@ impl Ledger {
                 match self.verdict_at(transaction, places) {
                     Ok(()) => {
                         self.move_heads(transaction, places, &mut touched);
+                        if let Some(carried) = transaction.black_hole() {
+                            self.galaxies.advance(&carried, &mut self.commitment);
+                        }
                         application.applied += 1;
                     }
                     Err((reason, forks)) => {
@@ -231,7 +258,10 @@ impl Ledger {
         match worst {
             Some(reason) => Err((reason, forks)),
             None if !covered() => Err((Reason::Balance, forks)),
-            None => Ok(()),
+            None => match transaction.black_hole() {
+                Some(carried) => self.galaxies.judge(&carried).map_err(|reason| (reason, forks)),
+                None => Ok(()),
+            },
         }
     }
 
@@ -252,6 +282,10 @@ impl Ledger {
             if let Some(account) = place.and_then(|place| self.touch(place, touched)) {
                 account.record_fork(fork.sequence());
             }
+        }
+        // Whatever is wrong with the carrier's own chain, what it carries proves what it proves.
+        if let Some(carried) = transaction.black_hole() {
+            self.galaxies.record_fork(&carried, &mut self.commitment);
         }
         if matches!(reason, Reason::Gap | Reason::Duplicate) {
             return;

@@ -76,7 +76,7 @@ impl Roster {
         let wants = match transaction.kind() {
             Kind::Join => true,
             Kind::Leave => false,
-            Kind::Transfer | Kind::Register | Kind::Evidence => return,
+            Kind::Transfer | Kind::Register | Kind::Evidence | Kind::BlackHole => return,
         };
         let star = transaction.initiator();
         if let Some(member) = self.nodes.iter_mut().find(|member| member.key == star) {

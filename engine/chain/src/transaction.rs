@@ -28,6 +28,8 @@
 //! one fixed-size kernel verifies every signature. The id is BLAKE3 of the two signed messages, one after the other, without the
 //! signatures: those are not unique.
 
+use crate::certified_header::CertifiedHeader;
+use crate::galaxies::{CarriedShares, GenesisGalaxy};
 use crate::hash::Hash;
 use crate::keys::{PublicKey, Signature, SignedMessage};
 use crate::wire::{Reader, WireError};
@@ -58,6 +60,14 @@ const COUNTERPARTY_DOMAIN: &[u8; 8] = b"cst.coun";
 #[repr(transparent)]
 pub struct NetworkId(pub [u8; 8]);
 
+impl NetworkId {
+    /// The id of the network with this genesis hash: the first 8 bytes.
+    pub fn of_genesis(genesis: &Hash) -> Self {
+        let (id, _) = genesis.0.split_first_chunk().expect("a hash has 32 bytes");
+        NetworkId(*id)
+    }
+}
+
 impl fmt::Display for NetworkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -71,7 +81,8 @@ impl fmt::Debug for NetworkId {
 }
 
 /// What a transaction does. All but `Transfer` are one-sided: the second half is empty, the amount zero, and the
-/// payload says the rest; the ledger records them on the star's chain and leaves their meaning to the layers above.
+/// payload says the rest; the ledger records them on the star's chain and leaves their meaning to the layers above, but for
+/// `BlackHole`, which is the ledger's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -85,11 +96,14 @@ pub enum Kind {
     Register = 4,
     /// The star submits evidence of a fault.
     Evidence = 5,
+    /// The star carries up a black hole of a galaxy that this network's genesis lists; the payload is a [`CertifiedHeader`]. Any star may
+    /// carry it: its certificate speaks for it.
+    BlackHole = 6,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Transfer, Kind::Join, Kind::Leave, Kind::Register, Kind::Evidence]
+        [Kind::Transfer, Kind::Join, Kind::Leave, Kind::Register, Kind::Evidence, Kind::BlackHole]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -176,6 +190,9 @@ pub enum TransactionError {
     /// The payload is not the one that was signed.
     #[error("payload does not match its hash in the body")]
     PayloadHash,
+    /// What should be a black hole with its certificate is none.
+    #[error("the payload is no certified black hole: {0}")]
+    BlackHole(WireError),
     /// A two-sided transaction needs two stars.
     #[error("initiator and counterparty are the same star; a transfer needs two")]
     SelfTransfer,
@@ -299,6 +316,12 @@ impl Transaction {
         &self.record[FIXED_LEN_BYTES..]
     }
 
+    /// The black hole of a galaxy below that it carries up, if that is its kind.
+    pub fn black_hole(&self) -> Option<CertifiedHeader> {
+        // The payload of this kind was checked when the transaction was read or made.
+        (self.kind() == Kind::BlackHole).then(|| CertifiedHeader::decode(self.payload()).ok()).flatten()
+    }
+
     /// Length of the record.
     pub fn len_bytes(&self) -> usize {
         self.record.len()
@@ -324,22 +347,24 @@ impl Transaction {
         self.record_hash
     }
 
-    /// What each star signed, rebuilt for checking.
-    pub fn signed_messages(&self) -> SignedHalves {
-        SignedHalves {
+    /// What each star signed, rebuilt for checking; and what the validators of a galaxy below signed, if it carries up a black hole of one of
+    /// `galaxies`, those of this network's genesis.
+    pub fn signed_messages(&self, galaxies: &[GenesisGalaxy]) -> SignedMessages {
+        SignedMessages {
             initiator: initiator_message(self.fixed()),
             counterparty: counterparty_message(&self.initiator_message_hash, &self.fixed().counterparty_half),
+            carried: self.black_hole().map(|carried| Box::new(CarriedShares::new(&carried, galaxies))),
         }
     }
 
-    /// The signatures to check, over the messages of [`Transaction::signed_messages`].
-    pub fn signatures<'a>(&self, messages: &'a SignedHalves) -> impl Iterator<Item = SignedMessage<'a>> + use<'a> {
+    /// The signatures to check, over the messages of [`Transaction::signed_messages`]: the transaction holds if all of them do.
+    pub fn signatures<'a>(&self, messages: &'a SignedMessages) -> impl Iterator<Item = SignedMessage<'a>> + use<'a> {
         let signed =
             |public_key, half: &Half, message| SignedMessage { public_key, signature: half.signature, message };
         let first = signed(self.initiator(), &self.fixed().initiator_half, &messages.initiator[..]);
         let second =
             self.counterparty().map(|star| signed(star, &self.fixed().counterparty_half, &messages.counterparty[..]));
-        std::iter::once(first).chain(second)
+        std::iter::once(first).chain(second).chain(messages.carried.iter().flat_map(|carried| carried.signatures()))
     }
 }
 
@@ -355,13 +380,15 @@ impl fmt::Debug for Transaction {
     }
 }
 
-/// The two messages that a transaction's stars signed.
+/// The messages that a transaction's stars signed, and what the certificate in it is over.
 #[derive(Clone, Debug)]
-pub struct SignedHalves {
+pub struct SignedMessages {
     /// What the initiator signed.
     pub initiator: [u8; INITIATOR_MESSAGE_LEN_BYTES],
     /// What the counterparty signed.
     pub counterparty: [u8; COUNTERPARTY_MESSAGE_LEN_BYTES],
+    /// Hardly ever there, and so not in place: every transaction's messages are moved about.
+    carried: Option<Box<CarriedShares>>,
 }
 
 pub(crate) fn new_body(
@@ -464,7 +491,15 @@ pub(crate) fn check_parts(fixed: &Fixed, payload: &[u8], network: NetworkId) -> 
     if payload_hash(payload) != body.payload_hash {
         return Err(TransactionError::PayloadHash);
     }
-    Ok(())
+    check_payload(kind, payload)
+}
+
+/// Checks a payload that the ledger will read.
+pub(crate) fn check_payload(kind: Kind, payload: &[u8]) -> Result<(), TransactionError> {
+    match kind {
+        Kind::BlackHole => CertifiedHeader::decode(payload).map(|_| ()).map_err(TransactionError::BlackHole),
+        _ => Ok(()),
+    }
 }
 
 fn payload_hash(payload: &[u8]) -> Hash {
@@ -530,7 +565,7 @@ mod tests {
     #[test]
     fn both_signatures_verify_over_the_rebuilt_messages() {
         let transaction = transfer(5, 0, b"");
-        let messages = transaction.signed_messages();
+        let messages = transaction.signed_messages(&[]);
         let mut checked = 0;
         for item in transaction.signatures(&messages) {
             let key = ed25519_dalek::VerifyingKey::from_bytes(&item.public_key.0).unwrap();

@@ -1,6 +1,8 @@
 //! The verification engine in the protocol's terms.
 
-use constellation_chain::{CheckSignatures, Hash, Offer, PublicKey, SKETCH_LEN_BYTES, SignedMessage, Transaction};
+use constellation_chain::{
+    CheckSignatures, GenesisGalaxy, Hash, Offer, PublicKey, SKETCH_LEN_BYTES, SignedMessage, Transaction,
+};
 use constellation_protocol::Compute;
 use constellation_verify::gpu::GpuOptions;
 use constellation_verify::{Backend, Engine, EngineError, EngineOptions, OwnedBatch, Senders};
@@ -70,12 +72,18 @@ impl VerifyEngine {
         self.engine.backend()
     }
 
-    /// One verdict a transaction: whether all of its signatures hold. All signatures go through the engine as one batch.
-    pub(crate) fn check_transactions(&self, senders: Senders, transactions: &[&Transaction]) -> Vec<bool> {
+    /// One verdict a transaction: whether all of its signatures hold, those of a carried black hole of one of `galaxies` among them. All
+    /// signatures go through the engine as one batch.
+    pub(crate) fn check_transactions(
+        &self,
+        senders: Senders,
+        transactions: &[&Transaction],
+        galaxies: &[GenesisGalaxy],
+    ) -> Vec<bool> {
         let mut batch = SignatureBatch::default();
         let mut ends = Vec::with_capacity(transactions.len());
         for transaction in transactions {
-            let messages = transaction.signed_messages();
+            let messages = transaction.signed_messages(galaxies);
             for item in transaction.signatures(&messages) {
                 batch.push(&item);
             }

@@ -274,6 +274,7 @@ impl RunningNode {
         let peers: Vec<Peer> =
             genesis.nodes().iter().map(|node| Peer { public_key: node.public_key.0, address: node.address }).collect();
         let facilitators = genesis.cluster_facilitators() as u64;
+        let galaxies = genesis.galaxies().to_vec();
         let mut settings = Config::new(genesis, key.clone());
         settings.round_interval_us = config.round_interval_ms * 1000;
         let mut node = Node::new(settings, Arc::new(engine.clone()))?;
@@ -354,6 +355,7 @@ impl RunningNode {
         let verify_stage = VerifyStage {
             engine,
             network: network_id,
+            galaxies,
             bell: verify_bell,
             jobs: jobs.clone(),
             inputs: verify_inputs.clone(),

@@ -8,7 +8,7 @@ use crate::gossip::{self, Item};
 use crate::meter::{Meter, Spent, Stretch};
 use crate::ring::Ring;
 use crate::suspects::{Sender, Suspects};
-use constellation_chain::{NetworkId, Offer, Reader, Transaction};
+use constellation_chain::{GenesisGalaxy, NetworkId, Offer, Reader, Transaction};
 use constellation_net::{ItemId, Items, PeerId};
 use constellation_verify::Senders;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(crate) struct VerifyJob {
 pub(crate) struct VerifyStage {
     pub engine: VerifyEngine,
     pub network: NetworkId,
+    /// Those below the network: their validators' signatures are checked too.
+    pub galaxies: Vec<GenesisGalaxy>,
     pub bell: Arc<Bell>,
     pub jobs: Arc<Ring<VerifyJob>>,
     pub inputs: Arc<Ring<VerifyInput>>,
@@ -103,8 +105,8 @@ impl VerifyStage {
             batch.iter().flat_map(|(_, transactions)| transactions).map(|one| &**one).collect();
         self.meter.count(transactions.len());
         // A verdict that is missing is no leave to pass.
-        let mut verdicts =
-            self.engine.check_transactions(senders, &transactions).into_iter().chain(std::iter::repeat(false));
+        let verdicts = self.engine.check_transactions(senders, &transactions, &self.galaxies);
+        let mut verdicts = verdicts.into_iter().chain(std::iter::repeat(false));
         let mut take = |(parsed, transactions): (Parsed, Vec<_>)| {
             let verdicts = verdicts.by_ref().take(transactions.len()).collect();
             (parsed, transactions, verdicts)
@@ -116,7 +118,7 @@ impl VerifyStage {
     fn serve_jobs(&self) {
         while let Some(VerifyJob { job, transactions }) = self.jobs.pop() {
             let borrowed: Vec<&Transaction> = transactions.iter().map(|one| &**one).collect();
-            let verdicts = self.engine.check_transactions(Senders::Proposers, &borrowed);
+            let verdicts = self.engine.check_transactions(Senders::Proposers, &borrowed, &self.galaxies);
             self.meter.count(transactions.len());
             // The core takes verdicts first of all, and its ring has a place for every job it can have open.
             if self.verdicts.push_waiting(CoreInput::Verdicts { job, verdicts }, &self.stop).is_err() {

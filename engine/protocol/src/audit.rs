@@ -70,7 +70,9 @@ impl Auditor {
     }
 
     fn check_signatures(&self, black_hole: &BlackHole) -> Result<(), String> {
-        let messages: Vec<_> = black_hole.transactions().map(|transaction| transaction.signed_messages()).collect();
+        let galaxies = self.node.config.genesis.galaxies();
+        let messages: Vec<_> =
+            black_hole.transactions().map(|transaction| transaction.signed_messages(galaxies)).collect();
         let items: Vec<SignedMessage<'_>> = black_hole
             .transactions()
             .zip(&messages)

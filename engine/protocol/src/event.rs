@@ -2,8 +2,8 @@
 
 use crate::journal::JournalRecord;
 use constellation_chain::{
-    BlackHole, Certificate, CheckSignatures, Hash, NetworkId, Offer, PublicKey, Reason, SKETCH_LEN_BYTES, StarHead,
-    Tier, Transaction,
+    BlackHole, Certificate, CheckSignatures, GalaxyHead, Hash, NetworkId, Offer, PublicKey, Reason, SKETCH_LEN_BYTES,
+    StarHead, Tier, Transaction,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -179,6 +179,8 @@ pub enum Query {
     Transaction(Hash),
     /// The offers that wait for a star.
     Offers(PublicKey),
+    /// Where the chain of a galaxy below stands.
+    Galaxy(NetworkId),
     /// The node itself.
     Status,
 }
@@ -192,6 +194,8 @@ pub enum Answer {
     Transaction(TransactionState),
     /// To [`Query::Offers`].
     Offers(Vec<Arc<Offer>>),
+    /// To [`Query::Galaxy`]; none if this network's genesis does not list it.
+    Galaxy(Option<GalaxyHead>),
     /// To [`Query::Status`].
     Status(NodeStatus),
 }

@@ -33,6 +33,7 @@ mod catch_up;
 mod cluster;
 mod coin;
 mod config;
+mod envoy;
 mod event;
 mod galaxy;
 mod journal;
@@ -49,6 +50,7 @@ mod silence;
 
 pub use audit::{AuditError, Auditor};
 pub use config::{Config, ConfigError, PROPOSAL_MAX_BYTES, ROUND_INTERVAL_US, ROUND_MAX_BYTES};
+pub use envoy::{Envoy, EnvoyAction, EnvoyError, RUN_LEN};
 pub use event::{
     Action, Admission, Answer, Compute, Event, Fault, FaultKind, NodeIndex, NodeStatus, Priority, Query, StarAnswer,
     TransactionState,

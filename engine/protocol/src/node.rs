@@ -591,6 +591,7 @@ impl Node {
                 Answer::Transaction(known.unwrap_or(TransactionState::Unknown))
             }
             Query::Offers(star) => Answer::Offers(self.offers.waiting_for(&star)),
+            Query::Galaxy(network) => Answer::Galaxy(self.ledger.galaxy(&network)),
             Query::Status => Answer::Status(NodeStatus {
                 network_id: self.network,
                 public_key: self.public_key,

@@ -142,7 +142,9 @@ impl Pool {
         }
         match ledger.judge(&transaction) {
             Some(Reason::Duplicate) => return Admission::Final,
-            Some(reason @ (Reason::Stale | Reason::Orphan)) => return Admission::Censored { reason },
+            Some(reason @ (Reason::Stale | Reason::Orphan | Reason::Uncertified)) => {
+                return Admission::Censored { reason };
+            }
             Some(Reason::Fork) if !ledger.would_prove_fork(&transaction) => {
                 return Admission::Censored { reason: Reason::Fork };
             }

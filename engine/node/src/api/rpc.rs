@@ -4,7 +4,7 @@ use super::backend::{Backend, Busy, SubmitReply};
 use super::feed::{FinalFeed, FinalOutcome};
 use super::server::ApiLimits;
 use super::wire::{self, RpcError, TransactionStatus};
-use constellation_chain::{Hash, PublicKey};
+use constellation_chain::{Hash, NetworkId, PublicKey};
 use constellation_protocol::{Admission, Answer, Query, TransactionState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +28,13 @@ struct NoParams {}
 #[serde(deny_unknown_fields)]
 struct StarParams {
     star: PublicKey,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GalaxyParams {
+    /// Hash of the galaxy's genesis.
+    genesis: Hash,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +127,10 @@ impl Api {
                 let StarParams { star } = read(params)?;
                 self.query_value(Query::Offers(star), deadline).await
             }
+            "galaxy_head" => {
+                let GalaxyParams { genesis } = read(params)?;
+                self.query_value(Query::Galaxy(NetworkId::of_genesis(&genesis)), deadline).await
+            }
             "transaction_status" => {
                 let TransactionParams { id } = read(params)?;
                 to_value(&self.transaction_status(id, deadline).await?)
@@ -190,6 +201,7 @@ impl Api {
                 let offers: Vec<String> = offers.iter().map(|offer| hex::encode(offer.to_bytes())).collect();
                 Ok(json!({ "offers": offers }))
             }
+            (Query::Galaxy(_), Answer::Galaxy(head)) => to_value(&head),
             _ => Err(wrong_answer()),
         }
     }

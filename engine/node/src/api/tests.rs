@@ -4,7 +4,9 @@ mod http;
 mod websocket;
 
 use super::*;
-use constellation_chain::{Hash, NetworkId, Offer, PublicKey, Reader, Reason, SecretKey, StarHead, Transaction};
+use constellation_chain::{
+    GalaxyHead, Hash, NetworkId, Offer, PublicKey, Reader, Reason, SecretKey, StarHead, Transaction,
+};
 use constellation_protocol::{Admission, Answer, NodeStatus, Query, StarAnswer, TransactionState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -77,6 +79,10 @@ impl Backend for FakeNode {
             Query::Star(star) => Answer::Star(account(&star)),
             Query::Offers(star) => {
                 Answer::Offers(if star == bob().public_key() { vec![Arc::new(offer())] } else { vec![] })
+            }
+            Query::Galaxy(network) => {
+                let head = GalaxyHead { height: 5, head: Hash([6; 32]), forked_at: None };
+                Answer::Galaxy((network == NetworkId([9; 8])).then_some(head))
             }
             Query::Transaction(id) => Answer::Transaction(match id.0[0] {
                 1 => TransactionState::Admitted,

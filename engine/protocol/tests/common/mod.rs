@@ -1,5 +1,7 @@
 //! What the tests of whole networks share: real signature checking under the simulator.
 
+#![allow(dead_code, reason = "no file of tests uses all of it")]
+
 use constellation_chain::{CheckSignatures, Hash, PublicKey, SignedMessage};
 use constellation_protocol::Compute;
 use constellation_simulator::node::{Network, Options};

@@ -139,6 +139,12 @@ impl Network {
         let genesis = Genesis::new("simulation", seats, nodes, stars.collect())
             .and_then(|genesis| genesis.with_clusters(clusters)?.with_growth(growth))
             .expect("a genesis of distinct keys");
+        Network::of(seed, genesis, keys, compute)
+    }
+
+    /// The network of a genesis, with all nodes up; `keys` are its nodes', in their order.
+    pub fn of(seed: u64, genesis: Genesis, keys: Vec<SecretKey>, compute: Arc<dyn Compute>) -> Self {
+        let count = keys.len();
         let mut network = Network {
             chance: Chance::new(seed),
             disks: (0..count).map(|_| Disk::default()).collect(),
@@ -470,9 +476,9 @@ impl Network {
     }
 
     fn verifies(&mut self, transaction: &Transaction) -> bool {
-        let compute = &self.compute;
+        let (compute, galaxies) = (&self.compute, self.genesis.galaxies());
         *self.verdicts.entry(transaction.record_hash()).or_insert_with(|| {
-            let messages = transaction.signed_messages();
+            let messages = transaction.signed_messages(galaxies);
             let signatures: Vec<_> = transaction.signatures(&messages).collect();
             compute.check(&signatures).iter().all(|valid| *valid)
         })
@@ -511,7 +517,7 @@ impl Network {
     pub fn status(&mut self, index: usize) -> Option<NodeStatus> {
         match self.ask(index, Query::Status)? {
             Answer::Status(status) => Some(status),
-            Answer::Star(_) | Answer::Transaction(_) | Answer::Offers(_) => None,
+            Answer::Star(_) | Answer::Transaction(_) | Answer::Offers(_) | Answer::Galaxy(_) => None,
         }
     }
 

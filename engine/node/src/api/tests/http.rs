@@ -49,6 +49,9 @@ fn every_method_answers() {
     assert_eq!((&account["balance"], &account["sequence"]), (&json!(u64::MAX - 1), &json!(star.0[0])));
     let offers = call(&fixture, "star_offers", json!({ "star": star })).unwrap();
     assert_eq!(offers, json!({ "offers": [hex::encode(offer().to_bytes())] }));
+    let galaxy = |first: u8| call(&fixture, "galaxy_head", json!({ "genesis": Hash([first; 32]) })).unwrap();
+    let head = json!({ "height": 5, "head": Hash([6; 32]), "forked_at": null });
+    assert_eq!((galaxy(9), galaxy(8)), (head, json!(null)));
     let record = hex::encode(offer().to_bytes());
     assert_eq!(call(&fixture, "offer_submit", json!({ "offer": record })).unwrap(), json!({ "admission": "known" }));
     let records = vec![hex::encode(transaction().to_bytes()); 5];
