@@ -18,8 +18,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Homes {
     now: Arc<Placement>,
-    /// The hash of `now`.
+    /// The hash of `now`, and its live clusters.
     digest: Hash,
+    live: usize,
     handover: Option<Arc<Handover>>,
 }
 
@@ -38,12 +39,17 @@ impl Homes {
     }
 
     fn settled(placement: Placement) -> Self {
-        Homes { digest: placement.hash(), now: Arc::new(placement), handover: None }
+        Homes { digest: placement.hash(), live: placement.live().len(), now: Arc::new(placement), handover: None }
     }
 
     /// Where stars belong, or are on their way to.
     pub fn placement(&self) -> &Placement {
         &self.now
+    }
+
+    /// Clusters that stars belong to.
+    pub fn live_clusters(&self) -> usize {
+        self.live
     }
 
     /// The cluster that a star belongs to, or is on its way to.
@@ -131,7 +137,7 @@ mod tests {
         homes.settle(|_| 6);
         assert_eq!((homes.is_settled(), homes.hash()), (false, on_the_way));
         homes.settle(|_| 7);
-        assert_eq!((homes.is_settled(), owners(&homes, star(2))), (true, vec![2]));
+        assert_eq!((homes.is_settled(), owners(&homes, star(2)), homes.live_clusters()), (true, vec![2], 3));
         assert_ne!(homes.hash(), on_the_way);
     }
 }

@@ -252,7 +252,7 @@ impl Node {
         }
         self.clusters[cluster].next_start_us = self.now_us + self.config.round_interval_us;
         // What waits for a predecessor is no reason for a round.
-        let payload_max_bytes = self.config.proposal_max_bytes(naming.homes.placement().clusters());
+        let payload_max_bytes = self.config.proposal_max_bytes(naming.homes.live_clusters());
         let bounds = Bounds {
             in_flight: &self.in_flight(cluster, round),
             serves: &|star| naming.homes.serves(cluster as u32, star),

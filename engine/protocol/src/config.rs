@@ -58,9 +58,10 @@ impl Config {
         }
     }
 
-    /// Bytes of one cluster proposal, at most, where there are so many clusters.
-    pub fn proposal_max_bytes(&self, clusters: u32) -> usize {
-        let seats = self.genesis.cluster_facilitators() * clusters as usize;
+    /// Bytes of one cluster proposal, at most, where stars belong to so many clusters. While that number changes a black hole can hold rounds of before
+    /// and after, three of each cluster: less than twice as much.
+    pub fn proposal_max_bytes(&self, clusters: usize) -> usize {
+        let seats = self.genesis.cluster_facilitators() * clusters;
         PROPOSAL_MAX_BYTES.min(ROUND_MAX_BYTES / seats)
     }
 }

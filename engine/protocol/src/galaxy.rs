@@ -330,8 +330,7 @@ impl Node {
     fn note_fill(&mut self, block: &LshBlock) {
         let naming = self.clusters[block.header.cluster() as usize].naming(block.header.round());
         if let Some(naming) = naming {
-            let clusters = naming.homes.placement().clusters();
-            let max_bytes = self.config.proposal_max_bytes(clusters) * naming.committee.len();
+            let max_bytes = self.config.proposal_max_bytes(naming.homes.live_clusters()) * naming.committee.len();
             self.activity.note_fill(block.header.contents_len_bytes(), max_bytes);
         }
     }

@@ -167,7 +167,7 @@ impl Node {
     /// Clusters whose blocks would be half full under the load of the last epoch; as many as at the start, at least.
     pub fn clusters_wanted(&self) -> usize {
         let [_, (filled, capacity)] = self.activity.filled;
-        let clusters = self.membership.homes.placement().live().len() as u64;
+        let clusters = self.membership.homes.live_clusters() as u64;
         let wanted = if capacity == 0 { 0 } else { (2 * clusters * filled).div_ceil(capacity) };
         wanted.max(u64::from(self.config.genesis.clusters())) as usize
     }

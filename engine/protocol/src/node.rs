@@ -423,7 +423,7 @@ impl Node {
         if !self.has_seat(from, tier, number) {
             return self.blame(from, FaultKind::NoSeat { tier, round: number });
         }
-        let payload_max_bytes = self.config.proposal_max_bytes(self.config.genesis.clusters());
+        let payload_max_bytes = self.config.proposal_max_bytes(self.config.genesis.clusters() as usize);
         self.ahead.keep((tier, number, current), from, message, (len_bytes, payload_max_bytes));
         // Who speaks in a galaxy's round has settled the one before it; in a cluster's, where one round broadcasts while another agrees, the one
         // before that.
@@ -558,7 +558,7 @@ impl Node {
         for (home, own) in by_home {
             self.pools[home].look_ahead(own.into_iter(), &self.ledger);
         }
-        let limits = Limits::new(&self.config, self.pools.len());
+        let limits = Limits::new(&self.config, self.membership.homes.live_clusters());
         let mut admissions = Vec::with_capacity(transactions.len());
         let mut news = Vec::with_capacity(transactions.len());
         for (transaction, home) in transactions.into_iter().zip(homes) {
@@ -607,7 +607,7 @@ impl Node {
                 validators: self.validators().len(),
                 is_validator: self.validators().index_of(&self.public_key).is_some(),
                 seats_open: self.clusters.iter().map(|cluster| cluster.seats_of(&self.public_key)).sum(),
-                clusters: self.membership.homes.placement().live().len(),
+                clusters: self.membership.homes.live_clusters(),
                 clusters_wanted: self.clusters_wanted(),
                 facilitators_wanted: self.clusters_wanted() * self.config.genesis.cluster_facilitators(),
             }),
