@@ -164,6 +164,7 @@ fn what_init_makes_is_guarded_and_never_overwritten() {
     run(&["init", "--dir", joined.to_str().unwrap(), "--nodes", "0"]).expect_error(2, &["--nodes"]);
     run(&["init", "--dir", dir, "--nodes", "4", "--port", "65534"]).expect_error(2, &["65535"]);
     run(&["init", "--dir", dir, "--genesis", "no-such-file"]).expect_error(2, &["no-such-file"]);
+    run(&["init", "--dir", dir, "--genesis", "file", "--clusters", "4"]).expect_error(2, &["--genesis", "--clusters"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "PUBLIC_KEY", conflicts_with = "genesis")]
     treasury: Option<PublicKey>,
     /// Join the network of this genesis file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "Shape")]
     genesis: Option<PathBuf>,
     /// Use this key file instead of a new key
     #[arg(long, value_name = "FILE", requires = "genesis")]
