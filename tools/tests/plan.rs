@@ -97,7 +97,7 @@ fn impossible_demands_are_refused_with_the_reason_and_the_remedy() {
     refused("--population 2000 --faulty 1O% --max-failure 1e-6 --rate 9", &["1O%", "20%", "--faulty"]);
     refused("--population 2000 --faulty 10% --max-failure 1 --rate 9", &["--max-failure", "no bound"]);
     refused("--population 2000 --faulty 10% --max-failure 1e-6 --rate 0", &["--rate 0"]);
-    refused(&format!("{POSSIBLE} --cores 1"), &["4.0 cores", "at most 4", "a second", "--cores"]);
+    refused(&format!("{POSSIBLE} --cores 1"), &["4.0 cores", "at most 35", "a second", "--cores"]);
     refused(&format!("{POSSIBLE} --uplink-mbit 100"), &["525 Mbit/s", "--uplink-mbit"]);
     refused("--population 100 --faulty 10% --max-failure 1e-6 --rate 200000", &["3 clusters of 28", "--population"]);
     refused(&format!("{POSSIBLE} --transaction-bytes 100"), &["--transaction-bytes", "328"]);

@@ -31,14 +31,14 @@ fn run_all(adversary: Adversary, sizes: &[usize], seeds: std::ops::Range<u64>) -
 
 #[test]
 fn clusters_split_and_merge_and_nothing_is_lost() {
-    let changes = run_all(Adversary::Resize, &[4, 7], 0..12);
-    assert!(changes.splits >= 24 && changes.merges >= 24, "{changes:?}");
+    let changes = run_all(Adversary::Resize, &[4, 5], 0..6);
+    assert!(changes.splits >= 12 && changes.merges >= 12, "{changes:?}");
 }
 
 #[test]
 fn members_come_and_go_and_nothing_is_lost() {
-    let changes = run_all(Adversary::Churn, &[4, 5, 8], 0..16);
-    assert!(changes.validators >= 48 && changes.splits >= 24, "{changes:?}");
+    let changes = run_all(Adversary::Churn, &[4, 5, 8], 0..8);
+    assert!(changes.validators >= 24 && changes.splits >= 12, "{changes:?}");
 }
 
 /// Five nodes, two clusters that do not change, and epochs of eight black holes.
