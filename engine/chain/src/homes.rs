@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Homes {
     now: Arc<Placement>,
-    /// The hash of `now`, and its live clusters.
+    /// The hash of `now`, and its live clusters: asked with every black hole, and with every batch of transactions.
     digest: Hash,
     live: usize,
     handover: Option<Arc<Handover>>,

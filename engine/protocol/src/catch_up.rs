@@ -223,14 +223,12 @@ impl Node {
             return true;
         }
         let hash = black_hole.header.hash();
-        if let Some((mine, succession)) = self.galaxy.signing() {
-            // The ledger stands behind this height already: only the certificate was missing.
-            if mine.header.hash() == hash {
-                let (mine, succession) = (mine.clone(), succession.clone());
-                self.finish_black_hole(mine, certificate, succession);
-            } else {
-                let mine = mine.header.hash();
+        if let Some(mine) = self.galaxy.signing().map(|mine| mine.header.hash()) {
+            if mine != hash {
                 self.halt(format!("black hole {next}: this node computed {mine}, a quorum certified {hash}"));
+            } else if let Some((mine, succession)) = self.galaxy.take_signing() {
+                // The ledger stands behind this height already: only the certificate was missing.
+                self.finish_black_hole(mine, certificate, succession);
             }
             return true;
         }

@@ -45,11 +45,22 @@ impl Galaxy {
         self.round.as_ref()
     }
 
-    /// The black hole this node has applied but not yet seen certified, and who takes part after it.
-    pub fn signing(&self) -> Option<(&Arc<BlackHole>, &Succession)> {
+    /// The black hole this node has applied but not yet seen certified.
+    pub fn signing(&self) -> Option<&Arc<BlackHole>> {
         match &self.phase {
-            Phase::Signing { black_hole, succession } => Some((black_hole, succession)),
+            Phase::Signing { black_hole, .. } => Some(black_hole),
             Phase::Agreeing | Phase::Gathering { .. } => None,
+        }
+    }
+
+    /// Hands it out, with who takes part after it: a certificate is here.
+    pub fn take_signing(&mut self) -> Option<(Arc<BlackHole>, Succession)> {
+        match std::mem::replace(&mut self.phase, Phase::Agreeing) {
+            Phase::Signing { black_hole, succession } => Some((black_hole, *succession)),
+            phase @ (Phase::Agreeing | Phase::Gathering { .. }) => {
+                self.phase = phase;
+                None
+            }
         }
     }
 }
@@ -68,15 +79,18 @@ impl Node {
     }
 
     fn enter_galaxy_round(&mut self) -> bool {
-        let height = self.tip.height + 1;
-        let (tier, number) = (Tier::Galaxy, height);
+        // Asked first, because the rest is asked at every poll.
+        if self.galaxy.round.is_some() {
+            return false;
+        }
+        let (tier, number) = (Tier::Galaxy, self.tip.height + 1);
         let wanted = self.has_sealed()
             || self.membership.roster.is_changing()
             || self.stuck().next().is_some()
             || self.is_called(tier, number, self.validators(), self.galaxy.entered_us)
             || self.journal.contains_key(&(tier, number));
         let me = self.validators().index_of(&self.public_key);
-        let Some(me) = me.filter(|_| self.galaxy.round.is_none() && wanted && !self.is_silent(tier, number)) else {
+        let Some(me) = me.filter(|_| wanted && !self.is_silent(tier, number)) else {
             return false;
         };
         let seat = Seat {
@@ -96,13 +110,16 @@ impl Node {
 
     fn propose_to_galaxy(&mut self) {
         let patience_is_over = self.now_us >= self.galaxy.entered_us + JOIN_PATIENCE_US;
-        let ready = self.has_sealed() || patience_is_over;
-        let beacon = self.beacon_round();
-        let stuck = self.stuck().collect();
-        if let Some(round) = self.galaxy.round.as_mut().filter(|round| ready && !round.has_proposed()) {
-            let sealed = self.clusters.iter().flat_map(|cluster| cluster.sealed.values());
-            let blocks = sealed.map(|sealed| (sealed.block.header, sealed.certificate.clone())).collect();
-            round.propose(GalaxyProposal { proof: beacon.prove(&self.config.key), stuck, blocks }.encode());
+        let is_due = self.galaxy.round().is_some_and(|round| !round.has_proposed());
+        if !is_due || !self.has_sealed() && !patience_is_over {
+            return;
+        }
+        let sealed = self.clusters.iter().flat_map(|cluster| cluster.sealed.values());
+        let blocks = sealed.map(|sealed| (sealed.block.header, sealed.certificate.clone())).collect();
+        let proof = self.beacon_round().prove(&self.config.key);
+        let proposal = GalaxyProposal { proof, stuck: self.stuck().collect(), blocks }.encode();
+        if let Some(round) = &mut self.galaxy.round {
+            round.propose(proposal);
         }
     }
 
@@ -260,8 +277,7 @@ impl Node {
     fn certify_black_hole(&mut self) -> bool {
         let Some(round) = &mut self.galaxy.round else { return false };
         let Some(certificate) = round.certificate(&*self.compute, &mut self.faults) else { return false };
-        let Some((black_hole, succession)) = self.galaxy.signing() else { return false };
-        let (black_hole, succession) = (black_hole.clone(), succession.clone());
+        let Some((black_hole, succession)) = self.galaxy.take_signing() else { return false };
         self.blame_far_ahead();
         self.finish_black_hole(black_hole, certificate, succession);
         true

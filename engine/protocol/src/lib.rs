@@ -46,6 +46,7 @@ mod offers;
 mod pool;
 mod proposal;
 mod round;
+mod serving;
 mod silence;
 
 pub use audit::{AuditError, Auditor};

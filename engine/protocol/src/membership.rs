@@ -129,7 +129,6 @@ impl Decisive<'_> {
 }
 
 /// Who takes part after a black hole, in force once that is certified.
-#[derive(Clone)]
 pub(crate) struct Succession {
     membership: Membership,
     /// Rounds it names, with their facilitators: by cluster, and each cluster's in rising order.

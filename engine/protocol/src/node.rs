@@ -16,6 +16,7 @@ use crate::misconduct::Proofs;
 use crate::offers::Offers;
 use crate::pool::{Dropped, Limits, Pool};
 use crate::round::{Round, RoundMessage, Seat};
+use crate::serving::Served;
 use crate::silence::Silence;
 use constellation_acs::JournalEntry;
 use constellation_chain::{
@@ -35,11 +36,6 @@ const QUESTION_US: u64 = 500_000;
 const RESEND_US: u64 = 200_000;
 /// A lone member's call into a round is heeded this long after the last round.
 const LONE_CALL_US: u64 = 250_000;
-/// Black holes served to one peer within [`SERVE_WINDOW_US`], at most.
-const BLACK_HOLES_SERVED_MAX: u32 = 32;
-/// LSH blocks of one cluster, likewise, on the average of all clusters.
-const LSH_BLOCKS_SERVED_MAX: u32 = 4;
-const SERVE_WINDOW_US: u64 = 200_000;
 /// Between two searches for what has waited too long.
 const EXPIRE_US: u64 = 5_000_000;
 
@@ -49,14 +45,6 @@ pub(crate) struct Tip {
     pub height: u64,
     pub hash: Hash,
     pub beacon: Hash,
-}
-
-/// Blocks served to a peer lately. Each kind has its budget: a node that is behind asks for both, and one must not use up the other's.
-#[derive(Default)]
-struct Served {
-    since_us: u64,
-    black_holes: u32,
-    lsh_blocks: u32,
 }
 
 /// What a verification was for.
@@ -115,7 +103,7 @@ pub struct Node {
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) galaxy_progress_us: u64,
     pub(crate) silence: Option<Silence>,
-    served: HashMap<NodeIndex, Served>,
+    pub(crate) served: HashMap<NodeIndex, Served>,
     jobs: HashMap<u64, (Job, usize)>,
     next_job: u64,
     next_tick_us: u64,
@@ -448,28 +436,6 @@ impl Node {
         };
         let key = self.directory.key(node);
         committee.is_none_or(|committee| key.is_some_and(|key| committee.index_of(key).is_some()))
-    }
-
-    fn may_serve_black_hole(&mut self, peer: NodeIndex) -> bool {
-        let served = self.served_lately(peer);
-        served.black_holes += 1;
-        served.black_holes <= BLACK_HOLES_SERVED_MAX
-    }
-
-    fn may_serve_lsh_block(&mut self, peer: NodeIndex) -> bool {
-        let most = LSH_BLOCKS_SERVED_MAX * self.clusters.len() as u32;
-        let served = self.served_lately(peer);
-        served.lsh_blocks += 1;
-        served.lsh_blocks <= most
-    }
-
-    /// Serving costs far more than asking: each peer has a budget.
-    fn served_lately(&mut self, peer: NodeIndex) -> &mut Served {
-        let served = self.served.entry(peer).or_default();
-        if self.now_us >= served.since_us + SERVE_WINDOW_US {
-            *served = Served { since_us: self.now_us, ..Served::default() };
-        }
-        served
     }
 
     fn take_status(&mut self, from: NodeIndex, height: u64, cluster_rounds: &[u64], answer: bool) {

@@ -35,7 +35,8 @@ pub(super) fn resizing(options: Options) -> Options {
 pub(super) fn churning(options: Options) -> Options {
     let Options { nodes, seed, .. } = options;
     let standby = (seed as usize % 2).min(nodes - 1);
-    let seats = if seed.is_multiple_of(3) { nodes - standby } else { (nodes - leaving(nodes)).max(1) };
+    let facilitators = if seed.is_multiple_of(3) { nodes } else { nodes - leaving(nodes) };
+    let seats = facilitators.min(nodes - standby);
     elastic(Options { seats, standby, ..options })
 }
 

@@ -167,17 +167,20 @@ impl Common {
 fn read_open(path: &Path, genesis: &Genesis) -> Result<Option<Transaction>, Failure> {
     match std::fs::read(path) {
         Ok(bytes) => Transaction::decode(&bytes, genesis.network_id()).map(Some).map_err(|error| {
-            Failure::new(Exit::BadInput, format_args!("{}: {error}; is it of another network?", path.display()))
+            let what = "it is to hold a request that may not be final yet; without it a second one could be a fork";
+            Failure::new(Exit::BadInput, format_args!("{}: {error}: {what}. Put back what was there", path.display()))
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::reading(path.display(), &error)),
     }
 }
 
-/// Durable before anything is sent.
+/// Durable before anything is sent, and there whole or not at all.
 fn write_open(path: &Path, request: &Transaction) -> Result<(), Failure> {
     use std::io::Write;
-    std::fs::File::create(path)
+    let new = path.with_extension("new");
+    std::fs::File::create(&new)
         .and_then(|mut file| file.write_all(request.record()).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&new, path))
         .map_err(|error| Failure::new(Exit::Machine, format_args!("cannot write {}: {error}", path.display())))
 }
